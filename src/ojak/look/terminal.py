@@ -1,0 +1,172 @@
+"""The attention map as text for a terminal: source tokens across, target tokens down."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ojak.errors import UseError
+from ojak.look import labels
+from ojak.look.drawing import Drawing, drawing
+from ojak.look.scale import NIGHT, colour, nearest_256
+from ojak.result import Translation
+
+NARROWEST = 16
+_TALLEST_HEADER = 14
+# (from this weight, the character that fills the cell)
+_SHADES = ((0.75, "█"), (0.5, "▓"), (0.25, "▒"), (0.05, "░"), (0.0, "·"))
+
+
+def terminal(translation: Translation, view: str = "mean", width: int | None = None, color: bool | None = None) -> str:
+    """The attention map as text, no line wider than `width` columns, without a line end after the last line.
+
+    `width` None is the terminal's own, or 80. `color` None is colour where standard output is a terminal and
+    NO_COLOR is not set; 24-bit colour where COLORTERM says that there is, else 256 colours. Without colour, cells
+    are filled with `· ░ ▒ ▓ █`. A map that is too wide is folded into blocks. UseError where there is no attention.
+    """
+    if width is None:
+        width = max(NARROWEST, shutil.get_terminal_size().columns)
+    if width < NARROWEST:
+        raise UseError(f"The width must be at least {NARROWEST} columns to hold a map; found {width}.")
+    drawn = drawing(translation, view)
+    cells = _Cells(_wants_colour() if color is None else color)
+    return "\n".join([*_caption(drawn, width), "", *_blocks(drawn, width, cells), "", *_legend(width, cells)])
+
+
+def _wants_colour() -> bool:
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.stdout.isatty()
+
+
+class _Cells:
+    """Paints one cell, by colour or by a filled character."""
+
+    def __init__(self, coloured: bool) -> None:
+        self.coloured = coloured
+        self._many = os.environ.get("COLORTERM", "").lower() in ("truecolor", "24bit")
+
+    def __call__(self, weight: float, width: int) -> str:
+        if not self.coloured:
+            return next((c for least, c in _SHADES if weight >= least), "·") * width
+        rgb = colour(weight, NIGHT)
+        code = "2;{};{};{}".format(*rgb) if self._many else f"5;{nearest_256(rgb)}"
+        return f"\x1b[48;{code}m{' ' * width}\x1b[0m"
+
+    def faint(self, text: str) -> str:
+        return f"\x1b[2m{text}\x1b[0m" if self.coloured and text.strip() else text
+
+
+def _caption(drawn: Drawing, width: int) -> list[str]:
+    lines = [labels.elide(f"Attention: {drawn.name}", width)]
+    for name, text in (("source", drawn.text_in), ("target", drawn.text_out)):
+        wrapped = labels.wrap(labels.for_terminal(text), width - 8, 4, ems_wide=False)
+        lines += [f"{name if i == 0 else '':8}{line}".rstrip() for i, line in enumerate(wrapped)]
+    return lines
+
+
+def _legend(width: int, cells: _Cells) -> list[str]:
+    if cells.coloured:
+        steps = max(5, min(41, width - 15))
+        bar = "".join(cells(i / (steps - 1), 1) for i in range(steps))
+        return [f"weight 0 {bar} 1"]
+    parts = ["weight", *(f"{c} under 0.05" if c == "·" else f"{c} from {least:g}" for least, c in reversed(_SHADES))]
+    lines = [""]
+    for part in parts:  # a part is never torn in two
+        joined = f"{lines[-1]}  {part}".strip()
+        lines = [*lines[:-1], joined] if labels.columns(joined) <= width else [*lines, part]
+    return lines
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """How the source tokens stand: each column's width, and the space before it."""
+
+    widths: Sequence[int]
+    spaces: Sequence[int]
+    upright: bool  # labels written across rather than down
+
+    def total(self, first: int, last: int) -> int:
+        return sum(self.widths[first:last]) + sum(self.spaces[first:last])
+
+
+def _blocks(drawn: Drawing, width: int, cells: _Cells) -> list[str]:
+    source = [labels.for_terminal(text) for text in drawn.source]
+    # Pieces inside a word are set in by one column: the same as the gap before a word, turned on its side.
+    marked = any(drawn.target_gaps) and not all(drawn.target_gaps[1:])
+    rows = [
+        (" " if marked and i > 0 and not drawn.target_gaps[i] else "") + labels.for_terminal(text)
+        for i, text in enumerate(drawn.target)
+    ]
+    row_width = min(max(map(labels.columns, rows), default=0), max(6, width // 3))
+    rows = [labels.pad(labels.elide(row, row_width), row_width) for row in rows]
+    room = width - row_width
+
+    laid = _lay(source, drawn.source_gaps, room)
+    lines: list[str] = []
+    first = 0
+    while first < len(source):
+        last = first + 1
+        while last < len(source) and laid.total(first, last + 1) <= room:
+            last += 1
+        if lines:
+            lines.append("")
+        lines += _block(drawn, source, rows, laid, (first, last), cells, width)
+        first = last
+    return lines
+
+
+def _lay(source: list[str], gaps: Sequence[bool], room: int) -> _Columns:
+    spaces = [2 if gap else 1 for gap in gaps]
+    widths = [max(2, labels.columns(text)) for text in source]
+    across = _Columns(widths, spaces, upright=True)
+    if across.total(0, len(source)) <= room:
+        return across
+    return _Columns([2] * len(source), spaces, upright=False)
+
+
+def _block(
+    drawn: Drawing,
+    source: list[str],
+    rows: list[str],
+    laid: _Columns,
+    part: tuple[int, int],
+    cells: _Cells,
+    width: int,
+) -> list[str]:
+    """The lines of the columns `part[0]` to `part[1]`: header, then one line a target token."""
+    first, last = part
+    indent = " " * labels.columns(rows[0]) if rows else ""
+    # The strongest source of each row in words, where the whole map stands in one block and there is room.
+    used = len(indent) + laid.total(first, last)
+    note_room = width - used - 2 if (first, last) == (0, len(source)) else 0
+    noted = note_room >= 10
+    lines = [(indent + line).rstrip() for line in _header(source[first:last], laid, first)]
+    for row, weights in zip(rows, drawn.weights, strict=True):
+        line = row + "".join(
+            " " * laid.spaces[i] + cells(float(weights[i]), laid.widths[i]) for i in range(first, last)
+        )
+        if noted:
+            strongest = int(weights.argmax())
+            line += "  " + cells.faint(f"{weights[strongest]:.2f} {labels.elide(source[strongest], note_room - 5)}")
+        lines.append(line)
+    return lines
+
+
+def _header(source: list[str], laid: _Columns, first: int) -> list[str]:
+    """The source tokens above their columns: across, or one character below the other, standing on the map."""
+    if laid.upright:
+        return [
+            "".join(" " * laid.spaces[i] + labels.pad(text, laid.widths[i]) for i, text in enumerate(source, first))
+        ]
+    stacks = []
+    for text in source:
+        stack = list(labels.clusters(text))
+        stacks.append(stack if len(stack) <= _TALLEST_HEADER else [*stack[: _TALLEST_HEADER - 1], "⋮"])
+    height = max(map(len, stacks), default=0)
+    padded = [[""] * (height - len(stack)) + stack for stack in stacks]
+    return [
+        "".join(" " * laid.spaces[first + i] + labels.pad(stack[line], 2) for i, stack in enumerate(padded))
+        for line in range(height)
+    ]
