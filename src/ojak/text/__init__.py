@@ -1,0 +1,65 @@
+"""Text to ids and back: normalisation, tokenizers of four kinds, vocabularies.
+
+tokenizer = learn(sentences, "unigram", 8000)
+ids = tokenizer.encode("안녕하세요")
+tokenizer.decode(ids)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ojak.errors import ConfigError, DataError
+from ojak.text.listed import LISTED, load_listed
+from ojak.text.normalise import normalise
+from ojak.text.subword import learn_subwords, load_subwords
+from ojak.text.tokenizer import KINDS, Kind, Tokenizer
+from ojak.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, broken, read_record, vocabulary_file
+
+__all__ = ["BOS", "EOS", "KINDS", "PAD", "SPECIALS", "UNK", "Kind", "Tokenizer", "learn", "load", "normalise"]
+
+
+def learn(
+    sentences: Iterable[str],
+    kind: Kind,
+    size: int,
+    *,
+    lowercase: bool = False,
+    min_frequency: int = 1,
+    seed: int = 1,
+) -> Tokenizer:
+    """Learn a tokenizer of at most `size` ids, the four specials included, from raw sentences.
+
+    A corpus too small for `size` gives fewer ids; `len` of the result tells. `min_frequency` is how often a word or
+    character must be seen to be kept. `seed` picks the sentences that subwords learn from where there are more than a
+    million. Raises ConfigError for a size without room, DataError where the sentences hold no text.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"A tokenizer is one of {', '.join(KINDS)}, but {kind!r} was asked for. Choose one of them.")
+    if kind in LISTED:
+        if size <= len(SPECIALS):
+            raise ConfigError(
+                f"A vocabulary of kind {kind} must be larger than its {len(SPECIALS)} special ids, but its size is "
+                f"{size}. Ask for more."
+            )
+        listed = LISTED[kind].learn(sentences, size, lowercase, min_frequency)
+        if len(listed) == len(SPECIALS):
+            raise DataError(
+                f"A tokenizer learns from text, but no sentence holds a {kind} seen {min_frequency} times or more. "
+                "Give more sentences or lower min_frequency."
+            )
+        return listed
+    return learn_subwords(sentences, kind, size, lowercase, seed)
+
+
+def load(folder: Path, name: str, kind: Kind) -> Tokenizer:
+    """The tokenizer that `save(folder, name)` wrote. Raises ModelError where a file is missing, broken or of another
+    kind or format."""
+    record = read_record(folder, name)
+    if record.get("kind") != kind or kind not in KINDS:
+        found = f"holds a tokenizer of kind {record.get('kind')!r}, and the model asks for {kind!r}"
+        raise broken(vocabulary_file(folder, name), found)
+    if kind in LISTED:
+        return load_listed(folder, name, kind, record)
+    return load_subwords(folder, name, kind, record)

@@ -1,0 +1,142 @@
+"""Subwords by SentencePiece: `unigram` and `bpe`, with every byte as a last resort."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import sentencepiece
+
+from ojak.errors import ConfigError, DataError
+from ojak.files import write
+from ojak.text.normalise import normalise
+from ojak.text.tokenizer import Kind, Tokenizer
+from ojak.text.vocabulary import (
+    BOS,
+    EOS,
+    PAD,
+    SPECIALS,
+    UNK,
+    broken,
+    read,
+    vocabulary_file,
+    write_record,
+)
+
+MOST_SENTENCES = 1_000_000  # learnt from; more change the vocabulary hardly and the waiting time a lot
+LONGEST = 2_000  # characters of a sentence learnt from in one piece; longer ones are cut, not dropped
+BYTES = 256
+
+
+class SubwordTokenizer(Tokenizer):
+    """A SentencePiece model whose normalisation is Ojak's own.
+
+    Any text comes back as it was, normalised: a character that was never seen is spelt in bytes, so UNK never comes
+    out of `encode`.
+    """
+
+    def __init__(self, kind: Kind, model: bytes, lowercase: bool) -> None:
+        """Takes the bytes of a SentencePiece model file. Raises RuntimeError or ValueError where they are none."""
+        self.kind = kind
+        self.lowercase = lowercase
+        self._model = model
+        self._processor: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
+        ids = tuple(getattr(self._processor, f"{name}_id")() for name in ("pad", "unk", "bos", "eos"))
+        if ids != (PAD, UNK, BOS, EOS):
+            raise ValueError(f"has the ids {ids} for pad, unk, bos and eos")
+
+    @property
+    def entries(self) -> list[str]:
+        return self.pieces(range(len(self)))
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        return [str(self._processor.id_to_piece(int(number))) for number in ids]
+
+    def __len__(self) -> int:
+        return int(self._processor.get_piece_size())
+
+    def save(self, folder: Path, name: str) -> None:
+        write(folder / f"{name}.spm", self._model)
+        write_record(folder, name, {"kind": self.kind, "lowercase": self.lowercase, "size": len(self)})
+
+    def _encode(self, text: str, sample: float, seed: int | None) -> list[int]:
+        if sample <= 0:
+            return list(self._processor.encode(text))
+        if seed is not None:
+            sentencepiece.set_random_generator_seed(seed)
+        # -1: unigram draws from all cuttings, not from the best few.
+        return list(self._processor.encode(text, enable_sampling=True, alpha=sample, nbest_size=-1))
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(self._processor.decode([int(number) for number in ids if not 0 <= number <= EOS]))
+
+
+def learn_subwords(sentences: Iterable[str], kind: Kind, size: int, lowercase: bool, seed: int) -> SubwordTokenizer:
+    """Learn at most `size` ids; a small corpus gives fewer, as many as it has to tell apart.
+
+    The same sentences, size and seed give the same model, on any number of cores. Raises ConfigError where `size` has
+    no room for the bytes and each character of the corpus, DataError where there is no text.
+    """
+    sample = _sample((normalise(sentence, lowercase) for sentence in sentences), MOST_SENTENCES, seed)
+    # U+2585 is SentencePiece's own sign for an unknown character: it would leave out sentences that hold it.
+    sample = [text.replace("\u2585", " ") for text in sample]
+    texts = [text[start : start + LONGEST] for text in sample for start in range(0, len(text), LONGEST)]
+    characters = set().union(*texts) - {" "}
+    if not characters:
+        raise DataError("A tokenizer learns from text, but no sentence holds any. Give sentences.")
+    least = len(SPECIALS) + BYTES + 1 + len(characters)  # 1: the space
+    if size < least:
+        raise ConfigError(
+            f"A vocabulary of kind {kind} must have room for {len(SPECIALS)} special ids, {BYTES} bytes, the space and "
+            f"the {len(characters)} different characters of the corpus, {least} in all, but its size is {size}. "
+            f"Ask for {least} or more, or clean rare characters out of the corpus."
+        )
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts),
+        model_writer=model,
+        model_type=kind,
+        vocab_size=size,
+        hard_vocab_limit=False,  # unigram stops where there is nothing more to tell apart; bpe does so anyhow
+        character_coverage=1.0,
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        pad_id=PAD,
+        unk_id=UNK,
+        bos_id=BOS,
+        eos_id=EOS,
+        max_sentence_length=4 * LONGEST + 16,  # bytes; longer ones would be dropped
+        num_threads=2,  # a fixed number: sums over threads are part of the result
+        minloglevel=2,
+    )
+    return SubwordTokenizer(kind, model.getvalue(), lowercase)
+
+
+def load_subwords(folder: Path, name: str, kind: Kind, record: dict[str, Any]) -> SubwordTokenizer:
+    """Build from what `save` wrote. Raises ModelError."""
+    path = folder / f"{name}.spm"
+    lowercase = record.get("lowercase")
+    if not isinstance(lowercase, bool):
+        raise broken(vocabulary_file(folder, name), "lacks `lowercase`")
+    try:
+        tokenizer = SubwordTokenizer(kind, read(path), lowercase)
+    except (RuntimeError, ValueError) as error:
+        raise broken(path, f"is no SentencePiece model of Ojak ({error})") from error
+    if len(tokenizer) != record.get("size"):
+        raise broken(path, f"has {len(tokenizer)} entries, and the JSON file beside it says {record.get('size')}")
+    return tokenizer
+
+
+def _sample(texts: Iterable[str], most: int, seed: int) -> list[str]:
+    """All texts, or `most` of them, each as likely as any other, in one pass (reservoir sampling)."""
+    draw = random.Random(seed)
+    kept: list[str] = []
+    for number, text in enumerate(texts):
+        if number < most:
+            kept.append(text)
+        elif (place := draw.randrange(number + 1)) < most:
+            kept[place] = text
+    return kept

@@ -1,0 +1,64 @@
+"""What a tokenizer is, whatever its kind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from ojak.text.normalise import normalise
+
+Kind = Literal["unigram", "bpe", "word", "character"]
+KINDS: tuple[Kind, ...] = ("unigram", "bpe", "word", "character")
+
+
+class Tokenizer(ABC):
+    """Raw text to ids and back.
+
+    `kind` says how text is cut, `lowercase` whether case is given up. Ids below 4 are the specials of
+    `ojak.text.vocabulary`; `encode` gives none of them but UNK, whatever the text says.
+    """
+
+    kind: Kind
+    lowercase: bool
+
+    def encode(self, text: str, sample: float = 0.0, seed: int | None = None) -> list[int]:
+        """The ids of `text`, without BOS and EOS; an empty list for empty text.
+
+        `sample` above 0 draws one of the many ways to cut the text (subword regularisation): for `unigram` it is the
+        exponent put on the probability of a cutting, so smaller is wilder (0.1 to 0.5 is usual); for `bpe` it is the
+        chance that a merge is dropped (0.1 is usual). Words and characters have one cutting only. The same `seed`
+        gives the same draw; without one the draws go on from the last.
+        """
+        return self._encode(normalise(text, self.lowercase), sample, seed)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Raw text on one line, normalised. Specials are left out. Raises IndexError for an id outside the size."""
+        # A model may put any bytes in a row, a line break too: what goes out is held to what may come in.
+        return normalise(self._decode(ids))
+
+    @abstractmethod
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """One text for each id, as a reader should see it, specials included. Raises IndexError as `decode`."""
+
+    @property
+    @abstractmethod
+    def entries(self) -> list[str]:
+        """The text stored for every id, each different from all others."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of ids, specials included."""
+
+    @abstractmethod
+    def save(self, folder: Path, name: str) -> None:
+        """Write the files of this tokenizer, which all begin with `name`. Raises StorageError."""
+
+    @abstractmethod
+    def _encode(self, text: str, sample: float, seed: int | None) -> list[int]:
+        """Ids of text that is normalised."""
+
+    @abstractmethod
+    def _decode(self, ids: Sequence[int]) -> str:
+        """Text of ids, specials left out, not yet normalised."""
