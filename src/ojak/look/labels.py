@@ -46,8 +46,8 @@ def label(token: str) -> str:
     text = "".join(SPACE if unicodedata.category(c) == "Zs" else c for c in text)
     if not text:
         return SPACE if token else "∅"
-    if unicodedata.category(text[0]).startswith("M"):
-        return "◌" + text  # a mark alone needs something to sit on
+    if _character_columns(text[0]) == 0 or unicodedata.category(text[0]) == "Mc":
+        return "◌" + text  # a mark, or the final of a syllable, needs something to sit on
     return text
 
 

@@ -93,7 +93,7 @@
     const box = byId(side);
     box.lang = lang || "";
     tags[side] = labels.map((text, i) => {
-      const tag = element("span", { className: gaps[i] ? "word gap" : "word", tabIndex: -1 }, [
+      const tag = element("span", { className: gaps[i + 1] ? "word ends" : "word", tabIndex: -1 }, [
         element("bdi", { textContent: text }), element("small"),
       ]);
       tag.setAttribute("role", "option");
@@ -265,7 +265,7 @@
       const value = values[i];
       tag.style.background = value === null ? "" : css(value);
       tag.style.color = value === null ? "" : ink(value);
-      tag.lastChild.textContent = value === null ? "" : number(value);
+      tag.lastChild.textContent = value === null || value < 0.005 ? "" : number(value);
       tag.classList.toggle("chosen", i === chosen);
       tag.setAttribute("aria-selected", String(i === chosen));
       map[side][i].classList.toggle("lit", i === chosen);

@@ -71,7 +71,7 @@ def _json(data: dict[str, Any]) -> str:
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     # The characters escaped can stand in strings only, so every one may be written by its number.
     return re.sub(
-        "[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]",
+        "[<>&\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]",
         lambda found: f"\\u{ord(found[0]):04x}",
         text,
     )

@@ -47,19 +47,38 @@ def web(weight: float) -> str:
 
 def is_dark(weight: float) -> bool:
     """Whether white letters read better than dark ones on the colour of a weight on paper."""
-    red, green, blue = (math.pow(part / 255, 2.2) for part in colour(weight))
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.22
+    return _lightness(colour(weight)) < 0.22
 
 
-def nearest_256(rgb: Colour) -> int:
-    """The nearest of the 6×6×6 colours and 24 greys that terminals of 256 colours have."""
-    steps = (0, 95, 135, 175, 215, 255)
-    cube = [min(range(6), key=lambda i: abs(steps[i] - part)) for part in rgb]
-    grey = min(23, max(0, round((sum(rgb) / 3 - 8) / 10)))
+# The colours of a 256-colour terminal that come near NIGHT, in order of lightness.
+_RAMP: tuple[tuple[int, Colour], ...] = (
+    (234, (28, 28, 28)),
+    (236, (48, 48, 48)),
+    (238, (68, 68, 68)),
+    (24, (0, 95, 135)),
+    (31, (0, 135, 175)),
+    (38, (0, 175, 215)),
+    (74, (95, 175, 215)),
+    (80, (95, 215, 215)),
+    (152, (175, 215, 215)),
+    (194, (215, 255, 215)),
+    (230, (255, 255, 215)),
+)
 
-    def distance(other: tuple[int, ...]) -> int:
-        return sum((a - b) ** 2 for a, b in zip(rgb, other, strict=True))
 
-    if distance((8 + 10 * grey,) * 3) < distance(tuple(steps[i] for i in cube)):
-        return 232 + grey
-    return 16 + 36 * cube[0] + 6 * cube[1] + cube[2]
+def _lightness(rgb: Colour) -> float:
+    """The relative luminance, roughly as the eye weighs it: 0 for black, 1 for white."""
+    red, green, blue = (math.pow(part / 255, 2.2) for part in rgb)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+_LIGHT = sorted((_lightness(rgb), index) for index, rgb in _RAMP)
+
+
+def nearest_256(weight: float) -> int:
+    """The colour of a weight on a terminal of 256 colours.
+
+    Nearest in lightness and not in hue: so it grows lighter with the weight as the true scale does.
+    """
+    wanted = math.sqrt(_lightness(colour(weight, NIGHT)))
+    return min(_LIGHT, key=lambda entry: abs(math.sqrt(entry[0]) - wanted))[1]

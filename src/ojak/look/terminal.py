@@ -51,7 +51,7 @@ class _Cells:
         if not self.coloured:
             return next((c for least, c in _SHADES if weight >= least), "·") * width
         rgb = colour(weight, NIGHT)
-        code = "2;{};{};{}".format(*rgb) if self._many else f"5;{nearest_256(rgb)}"
+        code = "2;{};{};{}".format(*rgb) if self._many else f"5;{nearest_256(weight)}"
         return f"\x1b[48;{code}m{' ' * width}\x1b[0m"
 
     def faint(self, text: str) -> str:
@@ -105,16 +105,34 @@ def _blocks(drawn: Drawing, width: int, cells: _Cells) -> list[str]:
 
     laid = _lay(source, drawn.source_gaps, room)
     lines: list[str] = []
-    first = 0
-    while first < len(source):
-        last = first + 1
-        while last < len(source) and laid.total(first, last + 1) <= room:
-            last += 1
+    for part in _fold(laid, len(source), room):
         if lines:
             lines.append("")
-        lines += _block(drawn, source, rows, laid, (first, last), cells, width)
-        first = last
+        lines += _block(drawn, source, rows, laid, part, cells, width)
     return lines
+
+
+def _fold(laid: _Columns, count: int, room: int) -> list[tuple[int, int]]:
+    """The columns in as few blocks as fit into `room`, of about the same width: no block of one last token."""
+
+    def parts(limit: int) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        first = 0
+        while first < count:
+            last = first + 1
+            while last < count and laid.total(first, last + 1) <= limit:
+                last += 1
+            found.append((first, last))
+            first = last
+        return found
+
+    best = parts(room)
+    for limit in range(room - 1, 3, -1):
+        narrower = parts(limit)
+        if len(narrower) > len(best):
+            break
+        best = narrower
+    return best
 
 
 def _lay(source: list[str], gaps: Sequence[bool], room: int) -> _Columns:

@@ -1,0 +1,7 @@
+"""`python -m ojak` is `ojak`."""
+
+import sys
+
+from ojak.cli import main
+
+sys.exit(main())

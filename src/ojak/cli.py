@@ -1,0 +1,111 @@
+"""The command line: one command, a verb for each thing a user does.
+
+Each verb lives in `ojak.commands` and is imported when it is called, so that help and errors of use come at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from ojak.errors import OjakError
+
+DESCRIPTION = "Train translators, use them, and see where they look."
+EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted. `ojak VERB --help` tells more of a verb."
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; the help page of the documentation is made from it."""
+    root = argparse.ArgumentParser(prog="ojak", description=DESCRIPTION, epilog=EPILOG)
+    root.add_argument("--version", action="store_true", help="print the version and stop")
+    verbs = root.add_subparsers(dest="verb", metavar="VERB")
+
+    demo = verbs.add_parser("demo", help="train on the bundled English–Korean conversation, translate, and look")
+    demo.add_argument("--out", default="runs/demo", metavar="DIR", help="where the runs and figures go (runs/demo)")
+    demo.add_argument("--seed", type=int, default=1, help="of the corpus and the training (1)")
+    demo.add_argument("--json", metavar="FILE", help="write the figures of the demo to a file too")
+
+    train = verbs.add_parser("train", help="train a translator on files of sentence pairs")
+    train.add_argument("--pairs", nargs="+", metavar="FILE", help="files of source TAB target lines (.tsv, .tsv.gz)")
+    train.add_argument("--dev", nargs="+", metavar="FILE", help="pairs to validate on (default: some are held out)")
+    train.add_argument("--out", required=True, metavar="RUN", help="the run directory to make")
+    train.add_argument("--recipe", metavar="FILE", help="a TOML file of settings, such as a run's recipe.toml")
+    train.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    train.add_argument("settings", nargs="*", metavar="key=value", help="such as model.attention=dot train.updates=2000")
+
+    translate = verbs.add_parser("translate", help="translate lines, one out for each one in")
+    _run(translate)
+    translate.add_argument("file", nargs="?", metavar="FILE", help="sentences, one a line (default: standard input)")
+    translate.add_argument("--n-best", type=int, metavar="N", help="print the N best, as line TAB score TAB text")
+    translate.add_argument("--json", action="store_true", help="print each translation as a line of JSON")
+    translate.add_argument("--attention", action="store_true", help="with --json: tell where the model looked")
+    _search(translate)
+
+    score = verbs.add_parser("score", help="print the log-probability of each given translation")
+    _run(score)
+    score.add_argument("pairs", nargs="+", metavar="PAIRS", help="files of sentence pairs")
+    score.add_argument("--normalise", action="store_true", help="divide by the number of tokens")
+    score.add_argument("--reverse", action="store_true", help="the files hold the target first")
+
+    evaluate = verbs.add_parser("evaluate", help="measure BLEU, chrF, TER and perplexity on pairs")
+    _run(evaluate)
+    evaluate.add_argument("pairs", nargs="+", metavar="PAIRS", help="files of sentence pairs")
+    evaluate.add_argument("--reverse", action="store_true", help="the files hold the target first")
+    evaluate.add_argument("--json", action="store_true", help="print one JSON object")
+    evaluate.add_argument("--output", metavar="FILE", help="write the translations to a file too")
+    _search(evaluate)
+
+    look = verbs.add_parser("look", help="show where the model looked while it translated a sentence")
+    _run(look)
+    look.add_argument("sentence", metavar="SENTENCE", help="what to translate")
+    look.add_argument("--target", metavar="TEXT", help="look at this translation instead of the model's own")
+    look.add_argument("--view", default="mean", help="an attention view, a layer, or mean (mean)")
+    look.add_argument("--out", nargs="+", default=[], metavar="FILE", help="figures to write: .svg, .png, .html")
+    _search(look)
+
+    verbs.add_parser("doctor", help="tell what is installed, and what this machine can do")
+    return root
+
+
+def _run(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("run", metavar="RUN", help="a run or model directory")
+    verb.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
+
+
+def _search(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--beam", type=int, metavar="N", help="beam size; 1 is greedy (default: the recipe's)")
+    verb.add_argument("--length-penalty", type=float, metavar="A", help="alpha of Wu 2016 (default: the recipe's)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line and returns its exit code."""
+    root = parser()
+    # Settings may stand anywhere among the options of `train`.
+    args = root.parse_intermixed_args(argv) if "train" in (argv or sys.argv[1:])[:1] else root.parse_args(argv)
+    if args.version:
+        from importlib.metadata import version
+
+        print(version("ojak"))
+        return 0
+    if args.verb is None:
+        root.print_help()
+        return 2
+    try:
+        code: int = importlib.import_module(f"ojak.commands.{args.verb}").run(args)
+        sys.stdout.flush()
+        return code
+    except OjakError as error:
+        print(f"ojak {args.verb}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # the reader of our output has gone; nobody is left to tell
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print(f"ojak {args.verb}: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""What several verbs share."""
+
+from __future__ import annotations
+
+import argparse
+
+from ojak.config import SearchConfig, merge, read_recipe
+from ojak.corpus.pair import Pair
+from ojak.corpus.read import read_pairs
+from ojak.translate import Translator
+
+
+def searching(args: argparse.Namespace, translator: Translator) -> SearchConfig:
+    """The model's search settings with those of the command line over them. Raises ConfigError for wrong values."""
+    asked = {
+        key: value
+        for key, value in (
+            ("beam", args.beam),
+            ("length_penalty", args.length_penalty),
+            ("n_best", getattr(args, "n_best", None)),
+        )
+        if value is not None
+    }
+    if "n_best" in asked and "beam" not in asked:
+        asked["beam"] = max(translator.search.beam, asked["n_best"])
+    settings = translator.search.model_dump()
+    merge(settings, asked)
+    return read_recipe({"search": settings}).search
+
+
+def turned_pairs(args: argparse.Namespace) -> list[Pair]:
+    """The pairs of `args.pairs`, the second column first if `args.reverse`."""
+    pairs = read_pairs(args.pairs)
+    if args.reverse:
+        return [Pair(pair.target, pair.source, pair.label, pair.group) for pair in pairs]
+    return pairs

@@ -1,0 +1,23 @@
+"""ojak evaluate"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from ojak import files
+from ojak.commands.common import searching, turned_pairs
+from ojak.evaluate.report import evaluate
+from ojak.translate import Translator
+
+
+def run(args: argparse.Namespace) -> int:
+    """Translates the sources of pairs and measures the result against their targets."""
+    translator = Translator.load(args.run, args.device)
+    pairs = turned_pairs(args)
+    report = evaluate(translator, pairs, searching(args, translator))
+    if args.output:
+        files.write(Path(args.output), "".join(text + "\n" for text in report.hypotheses))
+    print(json.dumps(report.as_dict(), ensure_ascii=False, indent=2) if args.json else report.table())
+    return 0

@@ -1,0 +1,27 @@
+"""ojak look"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ojak.commands.common import searching
+from ojak.look import figures
+from ojak.translate import Translator
+
+
+def run(args: argparse.Namespace) -> int:
+    """Shows an attention map in the terminal and writes it as figures."""
+    translator = Translator.load(args.run, args.device)
+    if args.target is None:
+        (found,) = translator.translate([args.sentence], searching(args, translator), attention=True)
+    else:
+        (found,) = translator.force([args.sentence], [args.target], attention=True)
+    found.view(args.view)  # tells what is wrong with the model or the view before anything is drawn
+    print(found.text)
+    print(figures.terminal(found, args.view))
+    for path in args.out:
+        figures.save(found, Path(path), args.view)
+        print(path, file=sys.stderr)
+    return 0

@@ -1,0 +1,23 @@
+"""ojak train"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ojak.config import merge, read_overrides, read_toml
+from ojak.train.history import display
+from ojak.train.run import train
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains a run; later settings win over earlier ones: recipe, then options, then key=value words."""
+    settings: dict[str, Any] = read_toml(Path(args.recipe)) if args.recipe else {}
+    files = {"pairs": args.pairs, "dev": args.dev}
+    named = {key: value for key, value in files.items() if value}
+    if named:
+        merge(settings, {"data": named})
+    merge(settings, read_overrides(args.settings))
+    train(settings, Path(args.out), display(), args.resume)
+    return 0

@@ -1,0 +1,307 @@
+"""The recipe: every choice that a training run depends on, as frozen models with one strict reader.
+
+Defaults live here and in `presets.py` and nowhere else. The descriptions of the fields become the configuration page
+of the documentation.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ojak.errors import ConfigError
+
+Attention = Literal["none", "additive", "dot", "general", "scaled_dot"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Section):
+    """Which pairs, and in which direction."""
+
+    pairs: tuple[str, ...] = Field((), description="files of sentence pairs to train on")
+    dev: tuple[str, ...] = Field((), description="files to validate on; none: some of the pairs are held out")
+    held_out: int = Field(500, ge=1, description="pairs held out when there is no dev file; at most a tenth")
+    source: str = Field("", description="language code of the first column, such as en")
+    target: str = Field("", description="language code of the second column, such as ko")
+    reverse: bool = Field(False, description="translate from the second column into the first")
+
+
+class TextConfig(_Section):
+    """How text becomes ids."""
+
+    kind: Literal["unigram", "bpe", "word", "character"] = Field("unigram", description="how text is cut into tokens")
+    size: int = Field(8000, ge=8, description="entries of a vocabulary, at most (of each, when not shared)")
+    shared: bool = Field(False, description="one vocabulary for both languages")
+    lowercase: bool = Field(False, description="fold case before cutting")
+    min_frequency: int = Field(1, ge=1, description="rarer words or characters become <unk> (not for subwords)")
+    sample: float = Field(0.0, ge=0, lt=1, description="subword sampling in training; 0: off")
+
+
+class _ModelSection(_Section):
+    dropout: float = Field(0.1, ge=0, lt=1, description="share of activations dropped in training")
+    tie_embeddings: bool = Field(True, description="the output layer is the target embedding (Press and Wolf 2017)")
+    max_length: int = Field(256, ge=2, description="longest source or target in tokens, end of sentence included")
+
+
+class RecurrentConfig(_ModelSection):
+    """An RNN, GRU or LSTM encoder and decoder, with one context vector or with attention."""
+
+    architecture: Literal["recurrent"] = Field("recurrent", description="the recurrent encoder-decoder")
+    cell: Literal["rnn", "gru", "lstm"] = Field("gru", description="the recurrent cell")
+    layers: int = Field(1, ge=1, description="layers of the encoder and of the decoder")
+    bidirectional: bool = Field(True, description="the encoder also reads from right to left")
+    embedding: int = Field(256, ge=1, description="width of the embeddings")
+    width: int = Field(512, ge=1, description="width of the decoder's state")
+    encoder_width: int = Field(0, ge=0, description="width of the encoder's states, directions together; 0: as width")
+    attention: Attention = Field("additive", description="the mechanism; none: one vector")
+    context: Literal["start", "every_step"] = Field(
+        "every_step", description="without attention: the one vector is given at the start only, or at every step too"
+    )
+    acts: Literal["before", "after"] = Field(
+        "before", description="attention acts before the cell (Bahdanau 2015) or after it (Luong 2015)"
+    )
+    input_feeding: bool = Field(False, description="the last read-out enters the cell too (with acts=after)")
+
+    @model_validator(mode="after")
+    def _agree(self) -> RecurrentConfig:
+        keys = self.encoder_width or self.width
+        if self.bidirectional and keys % 2:
+            raise ValueError(f"a bidirectional encoder's width must be even, but is {keys}; change encoder_width")
+        if self.attention in ("dot", "scaled_dot") and keys != self.width:
+            raise ValueError(
+                f"attention={self.attention} multiplies the decoder's state with the encoder's states, so their widths "
+                f"must agree, but width is {self.width} and encoder_width is {keys}; make them equal, or use "
+                "attention=general or additive, which let them differ"
+            )
+        if self.input_feeding and (self.attention == "none" or self.acts == "before"):
+            raise ValueError(
+                "input_feeding feeds the read-out of attention that acts after the cell, but found "
+                f"attention={self.attention}, acts={self.acts}; set acts=after and an attention, or input_feeding=false"
+            )
+        return self
+
+
+class TransformerConfig(_ModelSection):
+    """The Transformer (Vaswani 2017), as published or in the settings that train better today."""
+
+    architecture: Literal["transformer"] = Field("transformer", description="the Transformer")
+    attention: Literal["scaled_dot"] = Field("scaled_dot", description="the mechanism of every head")
+    encoder_layers: int = Field(3, ge=1, description="layers of the encoder")
+    decoder_layers: int = Field(3, ge=1, description="layers of the decoder")
+    width: int = Field(256, ge=2, description="width of the residual stream")
+    heads: int = Field(4, ge=1, description="attention heads of a layer")
+    feed_forward: int = Field(1024, ge=1, description="inner width of the feed-forward layers")
+    norm: Literal["pre", "post"] = Field("pre", description="layer norm before each part, or after it as published")
+    positions: Literal["sinusoid", "rotary"] = Field("rotary", description="how places are told")
+    activation: Literal["relu", "gelu", "swiglu"] = Field("relu", description="of the feed-forward layers")
+
+    @model_validator(mode="after")
+    def _agree(self) -> TransformerConfig:
+        even = 2 if self.positions == "rotary" else 1
+        if self.width % (self.heads * even):
+            raise ValueError(
+                f"width must be a multiple of heads{' × 2 (rotary turns pairs)' if even == 2 else ''}, but width is "
+                f"{self.width} and heads is {self.heads}; choose for instance width={self.heads * 64}"
+            )
+        if self.positions == "sinusoid" and self.width % 2:
+            raise ValueError(f"sinusoid positions need an even width, but width is {self.width}")
+        return self
+
+
+ModelConfig = RecurrentConfig | TransformerConfig
+
+
+class TrainConfig(_Section):
+    """How the model is trained."""
+
+    updates: int = Field(20000, ge=1, description="at most so many updates")
+    epochs: int = Field(0, ge=0, description="at most so many passes over the pairs; 0: no limit")
+    batch_tokens: int = Field(4096, ge=1, description="tokens of the longer side in a batch, padding included")
+    optimizer: Literal["adam", "adamw"] = Field("adam", description="AdamW where weight_decay is wanted")
+    learning_rate: float = Field(1e-3, gt=0, description="the highest rate, at the end of warm-up")
+    schedule: Literal["inverse_sqrt", "cosine", "constant"] = Field("inverse_sqrt", description="the rate after that")
+    warmup: int = Field(1000, ge=0, description="updates in which the rate grows from 0")
+    betas: tuple[float, float] = Field((0.9, 0.98), description="Adam's two averages")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay (adamw)")
+    clip: float = Field(1.0, ge=0, description="longest gradient norm; 0: off")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the probability given to all other words")
+    validate_every: int = Field(0, ge=0, description="updates between validations; 0: once an epoch")
+    metric: Literal["chrf", "bleu", "loss"] = Field("chrf", description="what validation chooses the best weights by")
+    dev_sentences: int = Field(500, ge=1, description="so many sentences are translated in a validation, at most")
+    patience: int = Field(8, ge=0, description="stop after so many validations without a better one; 0: never")
+    average: int = Field(5, ge=0, description="average the weights of the last so many validations; 0: off")
+    save_every: int = Field(500, ge=1, description="updates between checkpoints that a run resumes from")
+    log_every: int = Field(50, ge=1, description="updates between lines of the history")
+    products: Literal["highest", "medium"] = Field(
+        "medium", description="fp32 matrix products: exact, or through the processor's faster units where it has them"
+    )
+    threads: int = Field(0, ge=0, description="processor threads; 0: all cores")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train; auto: a GPU if there is one")
+
+    @model_validator(mode="after")
+    def _agree(self) -> TrainConfig:
+        if self.weight_decay and self.optimizer == "adam":
+            raise ValueError("weight_decay needs optimizer=adamw, but optimizer is adam; set optimizer=adamw")
+        return self
+
+
+class SearchConfig(_Section):
+    """How a translation is looked for."""
+
+    beam: int = Field(4, ge=1, description="hypotheses kept at each step; 1: greedy")
+    n_best: int = Field(1, ge=1, description="hypotheses given back, at most beam")
+    length_penalty: float = Field(1.0, ge=0, description="alpha of Wu 2016, equation 14; 0: none")
+    max_length_factor: float = Field(2.0, gt=0, description="longest output over the source's tokens, plus 10")
+    batch_tokens: int = Field(4096, ge=1, description="source tokens in a batch, padding and beam included")
+
+    @model_validator(mode="after")
+    def _agree(self) -> SearchConfig:
+        if self.n_best > self.beam:
+            raise ValueError(f"n_best must be at most beam, but is {self.n_best} with beam={self.beam}; raise beam")
+        return self
+
+
+class Recipe(_Section):
+    """All that is needed to repeat a run."""
+
+    seed: int = Field(1, ge=0, description="of weights, order, dropout and sampling")
+    data: DataConfig = DataConfig()
+    text: TextConfig = TextConfig()
+    model: ModelConfig = Field(TransformerConfig(), discriminator="architecture")
+    train: TrainConfig = TrainConfig()
+    search: SearchConfig = SearchConfig()
+
+    @property
+    def languages(self) -> tuple[str, str]:
+        """The language codes in the order of translation."""
+        codes = (self.data.source, self.data.target)
+        return codes[::-1] if self.data.reverse else codes
+
+
+_MODELS: dict[str, type[_ModelSection]] = {"recurrent": RecurrentConfig, "transformer": TransformerConfig}
+
+
+def read_recipe(*layers: Mapping[str, Any]) -> Recipe:
+    """The recipe from nested settings, later ones over earlier ones.
+
+    Raises ConfigError that names every unknown key with the nearest known one, and every wrong value.
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merge(merged, layer)
+    model = merged.setdefault("model", {})
+    if isinstance(model, dict):
+        model.setdefault("architecture", "transformer")
+    try:
+        return Recipe.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, merged)) from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The nested settings of a recipe file. Raises ConfigError when it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"The recipe must be a TOML file, but there is none at {path}.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"The recipe must be a TOML file, but {path} cannot be read: {error}.") from None
+
+
+def read_overrides(words: Sequence[str]) -> dict[str, Any]:
+    """Nested settings from words such as `train.updates=2000`. The value is TOML, or else a bare string."""
+    settings: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"A setting must be key=value, such as train.updates=2000, but found {word!r}.")
+        value: Any
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        for part in reversed(key.strip().split(".")):
+            value = {part: value}
+        merge(settings, value)
+    return settings
+
+
+def merge(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    """Lays nested settings over others, in place.
+
+    A model of another architecture replaces the model below it: the keys of the one mean nothing to the other.
+    """
+    for key, value in layer.items():
+        below = into.get(key)
+        if isinstance(value, Mapping) and isinstance(below, dict):
+            named = value.get("architecture", below.get("architecture"))
+            if named != below.get("architecture", named):
+                below.clear()
+            merge(below, value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def write_toml(recipe: Recipe) -> str:
+    """The recipe as TOML with every key said."""
+    import tomli_w
+
+    return tomli_w.dumps(json.loads(recipe.model_dump_json()))
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every dotted key below a section; those of both architectures for `model`."""
+    for name, field in model.model_fields.items():
+        if name == "model":
+            both = (key for section in _MODELS.values() for key in keys(section, "model."))
+            yield from dict.fromkeys(both)
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from keys(field.annotation, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _explain(error: ValidationError, settings: Mapping[str, Any]) -> str:
+    lines = []
+    for fault in error.errors():
+        place = [str(part) for part in fault["loc"] if part not in _MODELS]
+        name = ".".join(place)
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"{name}: there is no such key{_nearest(place, settings)}.")
+        elif fault["type"] == "union_tag_invalid":
+            found = fault["input"]["architecture"]
+            lines.append(f"model.architecture: must be recurrent or transformer; found {found!r}.")
+        elif fault["type"] == "value_error":
+            lines.append(f"{name}: {fault['ctx']['error']!s}.")
+        elif place == ["model", "attention"] and settings["model"].get("architecture") == "transformer":
+            lines.append(
+                f"model.attention: the Transformer's heads use scaled_dot; found {fault['input']!r}. For the other "
+                "mechanisms set model.architecture=recurrent."
+            )
+        else:
+            lines.append(f"{name}: {fault['msg'][0].lower()}{fault['msg'][1:]}; found {fault['input']!r}.")
+    if len(lines) == 1:
+        return lines[0]
+    return f"{len(lines)} settings are wrong:\n" + "\n".join("  " + line for line in lines)
+
+
+def _nearest(place: Sequence[str], settings: Mapping[str, Any]) -> str:
+    name, last = ".".join(place), place[-1]
+    architecture = str(settings.get("model", {}).get("architecture", ""))
+    here = set(keys(_MODELS[architecture], "model.")) if architecture in _MODELS else set()
+    for other, section in _MODELS.items():
+        if name in set(keys(section, "model.")) - here:
+            return f" for model.architecture={architecture}; it belongs to {other}"
+    known = [key for key in keys(Recipe) if not key.startswith("model.") or key in here]
+    same = [key for key in known if key.split(".")[-1] == last]
+    close = dict.fromkeys(same or difflib.get_close_matches(name, known, n=2, cutoff=0.8))
+    return f"; did you mean {' or '.join(close)}" if close else ""

@@ -1,0 +1,55 @@
+"""Writing so that a fault leaves the old file or the new one, never half of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ojak.errors import StorageError
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns an OSError of the block into a StorageError that names the path and the cause."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}. Earlier files are whole.") from error
+
+
+def write(path: Path, content: bytes | str) -> None:
+    """Writes a file whole, or not at all: beside its place first, then moved there."""
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                beside.unlink()
+            raise
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which takes its place at `path` when the block ends well and is gone when it does not."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with explained(path):
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        try:
+            yield beside
+            if path.exists():
+                shutil.rmtree(path)
+            beside.replace(path)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise

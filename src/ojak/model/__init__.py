@@ -1,0 +1,1 @@
+"""The models: one seam, two architectures behind it."""

@@ -1,0 +1,124 @@
+"""The attention mechanisms.
+
+A mechanism scores a query, the decoder's state, against keys, one for each source token. The scores become weights
+by a softmax over the real source tokens, and the weights a context vector, the weighted sum of the values.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Scorer(nn.Module, ABC):
+    """How well each key fits the query. Letters as in `seam`; A is the width of the keys."""
+
+    @abstractmethod
+    def keys(self, states: Tensor) -> Tensor:
+        """The keys (B,S,A) of the encoder's states (B,S,E): the part that is computed once a sentence."""
+
+    @abstractmethod
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Scores (N,T,S) of queries (N,T,D) against keys (N,S,A)."""
+
+
+class Additive(Scorer):
+    """e_tj = vᵀ tanh(W s + U h_j), Bahdanau 2015, A.1.2. Query and states may differ in width."""
+
+    def __init__(self, query_width: int, state_width: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(query_width, query_width, bias=False)
+        self.key = nn.Linear(state_width, query_width)
+        self.vector = nn.Parameter(torch.empty(query_width).uniform_(-1, 1) * query_width**-0.5)
+
+    def keys(self, states: Tensor) -> Tensor:
+        keys: Tensor = self.key(states)
+        return keys
+
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
+        hidden = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))  # (N,T,1,A) + (N,1,S,A)
+        return hidden @ self.vector
+
+
+class Dot(Scorer):
+    """e_tj = sᵀ h_j, Luong 2015, equation 8. The widths must agree, which the configuration sees to."""
+
+    def keys(self, states: Tensor) -> Tensor:
+        return states
+
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
+        return query @ keys.transpose(1, 2)
+
+
+class ScaledDot(Dot):
+    """e_tj = qᵀ k_j / √D, Vaswani 2017, equation 1, without projections."""
+
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
+        return super().score(query, keys) / math.sqrt(keys.shape[-1])
+
+
+class General(Dot):
+    """e_tj = sᵀ W h_j, Luong 2015, equation 8. W h_j is the key, so that widths may differ."""
+
+    def __init__(self, query_width: int, state_width: int) -> None:
+        super().__init__()
+        self.key = nn.Linear(state_width, query_width, bias=False)
+
+    def keys(self, states: Tensor) -> Tensor:
+        keys: Tensor = self.key(states)
+        return keys
+
+
+def scorer(name: str, query_width: int, state_width: int) -> Scorer:
+    """The mechanism that `model.attention` names."""
+    if name == "additive":
+        return Additive(query_width, state_width)
+    if name == "general":
+        return General(query_width, state_width)
+    return Dot() if name == "dot" else ScaledDot()
+
+
+def attend(scores: Tensor, keep: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Context and weights from scores (…,T,S), values (…,S,E) and `keep`, which broadcasts to the scores.
+
+    α_t = softmax(e_t) over real source tokens; c_t = Σ_j α_tj h_j.
+    """
+    weights = scores.masked_fill(~keep, -math.inf).softmax(-1)
+    return weights @ values, weights
+
+
+class MultiHead(nn.Module):
+    """Scaled dot attention in H subspaces of width d = D / H, Vaswani 2017, 3.2.2."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
+
+    def split(self, states: Tensor) -> Tensor:
+        """(N,T,D) → (N,H,T,d)"""
+        return states.view(*states.shape[:2], self.heads, -1).transpose(1, 2)
+
+    def forward(
+        self, query: Tensor, keys: Tensor, values: Tensor, keep: Tensor, weigh: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Output (N,T,D), and the weights (N,H,T,S) if `weigh`, of queries (N,H,T,d) over keys and values (N,H,S,d).
+
+        `keep` broadcasts to (N,H,T,S). Without weights a fused kernel does the same where it is the faster one.
+        """
+        weights = None
+        if weigh or not query.is_cuda:
+            # On a CPU plain products beat the fused kernel, whose backward pass is slow for short sentences.
+            scores = query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5
+            context, weights = attend(scores, keep, values)
+        else:
+            context = F.scaled_dot_product_attention(query, keys, values, attn_mask=keep)
+        merged: Tensor = self.out(context.transpose(1, 2).flatten(2))
+        return merged, weights if weigh else None

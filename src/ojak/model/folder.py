@@ -1,0 +1,144 @@
+"""The model directory: what serves, and nothing that can run code.
+
+    config.json           format, model, sizes of the vocabularies, tokenizers, languages, search defaults
+    weights.safetensors   every weight once
+    source.*, target.*    the tokenizers (shared.* where they are one)
+    README.md             the model card
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from ojak import files
+from ojak.config import Recipe, SearchConfig, read_recipe
+from ojak.errors import ConfigError, ModelError
+from ojak.model.build import build
+from ojak.model.seam import Seq2Seq
+from ojak.text import Tokenizer
+from ojak.text import load as load_tokenizer
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """All that translating needs."""
+
+    model: Seq2Seq
+    source: Tokenizer
+    target: Tokenizer
+    search: SearchConfig
+    languages: tuple[str, str]
+
+
+def write_config(folder: Path, recipe: Recipe, source: Tokenizer, target: Tokenizer) -> None:
+    """Writes all but the weights and the card."""
+    config = {
+        "format": FORMAT,
+        "model": recipe.model.model_dump(),
+        "text": recipe.text.model_dump(),
+        "search": recipe.search.model_dump(),
+        "languages": list(recipe.languages),
+        "vocabulary": {"source": len(source), "target": len(target)},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    with files.explained(folder):
+        if recipe.text.shared:
+            source.save(folder, "shared")
+        else:
+            source.save(folder, "source")
+            target.save(folder, "target")
+    files.write(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+
+
+def weights_of(model: Seq2Seq) -> dict[str, torch.Tensor]:
+    """The weights by name; tied ones under one name."""
+    return {name: weight.detach() for name, weight in model.named_parameters()}
+
+
+def write_weights(path: Path, weights: dict[str, torch.Tensor]) -> None:
+    """Writes weights as safetensors, whole or not at all."""
+    files.write(path, save({name: weight.contiguous().cpu() for name, weight in weights.items()}))
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file. Raises ModelError when it is missing or broken."""
+    if not path.is_file():
+        raise ModelError(f"The weights must be in {path}, but there is no such file.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} must be a whole safetensors file, but cannot be read: {error}.") from None
+
+
+def put_weights(model: Seq2Seq, weights: dict[str, torch.Tensor], path: Path) -> None:
+    """Copies weights into a model. Raises ModelError that names every weight that is missing, unknown or misshapen."""
+    own = dict(model.named_parameters())
+    faults = [f"{name} is missing" for name in own.keys() - weights.keys()]
+    faults += [f"{name} is unknown" for name in weights.keys() - own.keys()]
+    faults += [
+        f"{name} is {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own.keys() & weights.keys()
+        if own[name].shape != weights[name].shape
+    ]
+    if faults:
+        raise ModelError(f"{path} does not fit its config.json: {'; '.join(sorted(faults))}.")
+    with torch.no_grad():
+        for name, weight in own.items():
+            weight.copy_(weights[name])
+
+
+def model_folder(path: Path) -> Path:
+    """The model directory that `path` means: itself, or the `model` inside a run. Raises ModelError if neither."""
+    for folder in (path, path / "model"):
+        if (folder / "config.json").is_file():
+            return folder
+    found = "there is no such directory" if not path.exists() else "it holds no config.json, nor does its model/"
+    raise ModelError(f"A run or model directory must hold config.json, but {path}: {found}. `ojak train` makes one.")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The checked config.json of a model directory. Raises ModelError when it is broken or newer."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        version = config["format"]
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} must be a JSON object with a format number, but is not: {error!r}.") from None
+    if version != FORMAT:
+        raise ModelError(f"{path} is of format {version}, and this Ojak reads format {FORMAT}; update Ojak.")
+    return dict(config)
+
+
+def load(path: Path, device: torch.device) -> Loaded:
+    """The model of a run or model directory, in evaluation mode. Raises ModelError when something is amiss."""
+    folder = model_folder(path)
+    config = read_config(folder)
+    try:
+        recipe = read_recipe({key: config[key] for key in ("model", "text", "search")})
+        sizes = config["vocabulary"]["source"], config["vocabulary"]["target"]
+        languages = str(config["languages"][0]), str(config["languages"][1])
+    except (ConfigError, ValidationError, KeyError, IndexError, TypeError) as error:
+        raise ModelError(f"{folder / 'config.json'} is broken: {error}") from None
+    names = ("shared", "shared") if recipe.text.shared else ("source", "target")
+    source = load_tokenizer(folder, names[0], recipe.text.kind)
+    target = source if recipe.text.shared else load_tokenizer(folder, names[1], recipe.text.kind)
+    if (len(source), len(target)) != sizes:
+        raise ModelError(
+            f"{folder}: config.json tells of vocabularies of {sizes} entries, but the tokenizers hold "
+            f"{len(source)} and {len(target)}; they are from different runs."
+        )
+    model = build(recipe.model, *sizes, recipe.text.shared)
+    weights = folder / "weights.safetensors"
+    put_weights(model, read_weights(weights), weights)
+    return Loaded(model.to(device).eval(), source, target, recipe.search, languages)

@@ -1,0 +1,171 @@
+"""The recurrent encoder-decoder: one context vector (Sutskever 2014, Cho 2014), or attention acting before the cell
+(Bahdanau 2015) or after it (Luong 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from ojak.config import RecurrentConfig
+from ojak.model.attention import attend, scorer
+from ojak.model.cell import PARTS, Cell, Hidden
+from ojak.model.embedding import embeddings, output_layer
+from ojak.model.seam import Decoded, Memory, Seq2Seq, State
+from ojak.text.vocabulary import PAD
+
+_ENCODERS: dict[str, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+
+
+@dataclass(frozen=True)
+class RecurrentState(State):
+    """The cells' states, and what every step reads of the source."""
+
+    memory: Memory
+    keys: Tensor | None
+    """(N,S,A), or None without attention"""
+    hidden: tuple[Hidden, ...]
+    """one a layer"""
+    feed: Tensor | None
+    """(N,R), the last read-out, with input feeding"""
+
+
+class Recurrent(Seq2Seq):
+    """See the table of the lineage in docs/design.md; the configuration names the row."""
+
+    config: RecurrentConfig
+    cells: Sequence[Cell]
+
+    def __init__(self, config: RecurrentConfig, source_size: int, target_size: int, shared: bool) -> None:
+        super().__init__(config)
+        keys = config.encoder_width or config.width
+        directions = 2 if config.bidirectional else 1
+        self.source, self.target = embeddings(source_size, target_size, config.embedding, shared)
+        self.dropout = nn.Dropout(config.dropout)
+        self.encoder = _ENCODERS[config.cell](
+            config.embedding,
+            keys // directions,
+            config.layers,
+            batch_first=True,
+            bidirectional=config.bidirectional,
+            dropout=config.dropout if config.layers > 1 else 0.0,
+        )
+        for name, weight in self.encoder.named_parameters():
+            if name.startswith("weight_hh"):
+                for gate in torch.split(weight.data, weight.shape[1]):
+                    nn.init.orthogonal_(gate)
+
+        attends = config.attention != "none"
+        self.before = attends and config.acts == "before"
+        self.after = attends and config.acts == "after"
+        self.scorer = scorer(config.attention, config.width, keys) if attends else None
+        self.views = (config.attention,) if attends else ()
+
+        readout = config.embedding if config.tie_embeddings else config.width
+        # What enters the first cell beside the previous word: a context, the last read-out, or nothing.
+        extra = keys if self.before or (not attends and config.context == "every_step") else 0
+        extra = readout if config.input_feeding else extra
+        widths = [config.embedding + extra] + [config.width] * (config.layers - 1)
+        cells = nn.ModuleList(Cell(config.cell, width, config.width) for width in widths)
+        self.cells = cast(Sequence[Cell], cells)
+        self.first = nn.Linear(keys, config.layers * PARTS[config.cell] * config.width)
+        # Bahdanau's and Cho's read-outs see the previous word, Luong's and Sutskever's do not.
+        sees_word = extra > 0 and not config.input_feeding
+        sees_context = attends or sees_word
+        self.sees_word = sees_word
+        width = config.width + (keys if sees_context else 0) + (config.embedding if sees_word else 0)
+        self.readout = nn.Linear(width, readout)
+        self.project = output_layer(readout, self.target, config.tie_embeddings)
+
+    def encode(self, source: Tensor) -> Memory:
+        keep = source != PAD
+        lengths = keep.sum(1)
+        packed = pack_padded_sequence(
+            self.dropout(self.source(source)), lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
+        states = pad_packed_sequence(self.encoder(packed)[0], batch_first=True, total_length=source.shape[1])[0]
+        last = states[torch.arange(len(source), device=source.device), lengths - 1]
+        if self.config.bidirectional:  # the backward half has read everything when it is at the first token
+            half = states.shape[2] // 2
+            last = torch.cat([last[:, :half], states[:, 0, half:]], 1)
+        return Memory(self.dropout(states), keep, self.dropout(last))
+
+    def start(self, memory: Memory) -> RecurrentState:
+        layers, parts = self.config.layers, PARTS[self.config.cell]
+        first = torch.tanh(self.first(memory.summary)).chunk(layers * parts, 1)
+        hidden = tuple(first[layer * parts : (layer + 1) * parts] for layer in range(layers))
+        keys = self.scorer.keys(memory.states) if self.scorer else None
+        feed = memory.summary.new_zeros(len(first[0]), self.readout.out_features) if self.config.input_feeding else None
+        return RecurrentState(memory, keys, hidden, feed)
+
+    def advance(self, tokens: Tensor, state: State, attend: bool = False) -> tuple[Decoded, RecurrentState]:
+        assert isinstance(state, RecurrentState)
+        words = self.dropout(self.target(tokens))  # (N,T,M)
+        given, weigh_extra = self._given(words, state)
+        hidden, feed = state.hidden, state.feed
+        tops: list[Tensor] = []  # (N,D) each
+        seen: list[tuple[Tensor, Tensor]] = []  # context (N,1,E) and weights (N,1,S) each
+        fed: list[Tensor] = []  # (N,1,R) each
+        for step in range(tokens.shape[1]):
+            gates = given[:, step]
+            if self.before:
+                seen.append(self._look(hidden[-1][0].unsqueeze(1), state))
+                gates = gates + seen[-1][0].squeeze(1) @ weigh_extra
+            elif feed is not None:
+                gates = gates + feed @ weigh_extra
+            hidden = self._step(gates, hidden)
+            tops.append(hidden[-1][0])
+            if feed is not None:
+                top = tops[-1].unsqueeze(1)
+                seen.append(self._look(top, state))
+                fed.append(self._read_out(top, seen[-1][0], words[:, step : step + 1]))
+                feed = fed[-1].squeeze(1)
+
+        after = replace(state, hidden=hidden, feed=feed)
+        top = torch.stack(tops, 1)
+        if not self.scorer:
+            context = state.memory.summary.unsqueeze(1).expand(-1, top.shape[1], -1)
+            nothing = top.new_zeros(len(top), top.shape[1], 0, state.memory.keep.shape[1])
+            return Decoded(self._read_out(top, context, words), nothing if attend else None), after
+        if seen:
+            context, weights = (torch.cat(parts, 1) for parts in zip(*seen, strict=True))
+        else:  # acting after the cell without feeding: nothing of the attention enters the cell, so all steps at once
+            context, weights = self._look(top, state)
+        states = torch.cat(fed, 1) if fed else self._read_out(top, context, words)
+        return Decoded(states, weights.unsqueeze(2) if attend else None), after
+
+    def _given(self, words: Tensor, state: RecurrentState) -> tuple[Tensor, Tensor]:
+        """The first cell's input product (N,T,G·D) as far as it is known beforehand, and the weights (X,G·D) for the
+        X inputs that only the step itself knows."""
+        first = self.cells[0].input
+        of_words, of_extra = first.weight[:, : words.shape[2]], first.weight[:, words.shape[2] :]
+        given = nn.functional.linear(words, of_words, first.bias)
+        if not self.scorer and of_extra.shape[1]:  # the one vector, the same at every step
+            given = given + (state.memory.summary @ of_extra.T).unsqueeze(1)
+        return given, of_extra.T
+
+    def _step(self, gates: Tensor, hidden: tuple[Hidden, ...]) -> tuple[Hidden, ...]:
+        new = [self.cells[0](gates, hidden[0])]
+        for cell, past in zip(self.cells[1:], hidden[1:], strict=True):
+            new.append(cell(cell.input(self.dropout(new[-1][0])), past))
+        return tuple(new)
+
+    def _look(self, query: Tensor, state: RecurrentState) -> tuple[Tensor, Tensor]:
+        """Context (N,T,E) and weights (N,T,S) of queries (N,T,D)."""
+        assert self.scorer is not None and state.keys is not None
+        scores = self.scorer.score(query, state.keys)
+        return attend(scores, state.memory.keep.unsqueeze(1), state.memory.states)
+
+    def _read_out(self, top: Tensor, context: Tensor, words: Tensor) -> Tensor:
+        """What the output layer sees, (N,T,R): tanh of a layer over the state, the context and the previous word."""
+        parts = [top]
+        if self.scorer or self.sees_word:
+            parts.append(context)
+        if self.sees_word:
+            parts.append(words)
+        read: Tensor = self.dropout(torch.tanh(self.readout(torch.cat(parts, 2))))
+        return read

@@ -1,0 +1,117 @@
+"""The seam: all that training, search, scoring and looking know of a model.
+
+The legend of dimension letters, for every shape in Ojak:
+
+    B  sentences          N  rows (hypotheses; B × beam in search, B in training)
+    S  source length      T  target length
+    K  attention views    H  heads
+    D  width              V  vocabulary            E  width of the encoder's states
+
+The row is dimension 0 of every tensor. A mask is called `keep` and is True at real tokens.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from ojak.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the encoder has read."""
+
+    states: Tensor
+    """(B,S,E)"""
+    keep: Tensor
+    """(B,S), True at real tokens"""
+    summary: Tensor
+    """(B,E), the one context vector"""
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a decoder stands. Opaque to all but its architecture; every tensor has the row as dimension 0.
+
+    A state is used up by `advance`, which may write into it: who wants to branch calls `select` first.
+    """
+
+    def select(self, rows: Tensor) -> Self:
+        """The state of the chosen rows, in their order; `rows` (N') may repeat and drop rows."""
+        selected: Self = _select(self, rows)
+        return selected
+
+
+def _select(value: Any, rows: Tensor) -> Any:
+    if isinstance(value, Tensor):
+        return value.index_select(0, rows)
+    if isinstance(value, tuple):
+        return tuple(_select(item, rows) for item in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: _select(getattr(value, field.name), rows) for field in dataclasses.fields(value)}
+        return type(value)(**fields)
+    return value
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the decoder says of each target position."""
+
+    states: Tensor
+    """(N,T,D), before the output layer"""
+    attention: Tensor | None
+    """(N,T,K,S), or None when it was not asked for"""
+
+
+class Seq2Seq(nn.Module, ABC):
+    """An encoder and a decoder, whichever they are.
+
+    `views` names the K attention views, none for a model without attention. `project` is the output layer.
+    """
+
+    views: tuple[str, ...]
+    project: nn.Linear
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    @abstractmethod
+    def encode(self, source: Tensor) -> Memory:
+        """Reads `source` (B,S), ids that end in EOS, then PAD."""
+
+    @abstractmethod
+    def start(self, memory: Memory) -> State:
+        """The state before the first target token, one row a sentence. What attention needs is computed here, once."""
+
+    @abstractmethod
+    def advance(self, tokens: Tensor, state: State, attend: bool = False) -> tuple[Decoded, State]:
+        """Reads `tokens` (N,T) and tells of the token after each of them.
+
+        T is the whole target in training and scoring, 1 in search, a prefix in forced decoding. `attend` asks for
+        the attention weights and changes nothing else.
+        """
+
+    def output(self, states: Tensor) -> Tensor:
+        """The logits (…,V) of states (…,D)."""
+        logits: Tensor = self.project(states)
+        return logits
+
+    def forward(self, source: Tensor, target_in: Tensor, attend: bool = False) -> Decoded:
+        """Teacher forcing: `source` (B,S) and the true previous tokens `target_in` (B,T)."""
+        return self.advance(target_in, self.start(self.encode(source)), attend)[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.project.weight.device
+
+    def parameter_count(self) -> int:
+        """How many numbers are learnt; tied ones count once."""
+        return sum(parameter.numel() for parameter in self.parameters())

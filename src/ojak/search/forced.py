@@ -1,0 +1,26 @@
+"""Forced decoding: what a model makes of words that it is given."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ojak.model.seam import Seq2Seq
+from ojak.text.vocabulary import PAD
+
+
+def token_log_probabilities(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """The log-probabilities (M) of the words `target` (M) under `logits` (M,V), and the mean over all V words."""
+    total = logits.logsumexp(-1)
+    said = logits.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    return said - total, logits.mean(-1) - total
+
+
+@torch.no_grad()
+def score(model: Seq2Seq, states: Tensor, target: Tensor) -> Tensor:
+    """The sum of the log-probabilities (N) of each row's real words, in double precision."""
+    real = target != PAD
+    logits = model.output(states[real])
+    true = token_log_probabilities(logits.double(), target[real])[0]
+    rows = real.nonzero()[:, 0]
+    return torch.zeros(len(target), dtype=torch.float64, device=target.device).index_add_(0, rows, true)

@@ -1,0 +1,1 @@
+"""Training: the update, and the loop around it."""

@@ -1,0 +1,143 @@
+"""The history of a run: one event a line in `history.jsonl`, the same as TensorBoard files, and a display."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+from ojak import files
+
+
+class Display(Protocol):
+    """Shows a run while it goes on."""
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Something happened."""
+
+    def close(self) -> None:
+        """The run is over."""
+
+
+class History:
+    """Writes events. Those after `update` in an older history are dropped: the run goes on from there."""
+
+    def __init__(self, run: Path, update: int, display: Display) -> None:
+        from tensorboardX import SummaryWriter  # half a second to import
+
+        self._path = run / "history.jsonl"
+        if self._path.exists():
+            kept = [line for line in self._path.read_text(encoding="utf-8").split("\n") if _before(line, update)]
+            files.write(self._path, "".join(line + "\n" for line in kept))
+        with files.explained(self._path):
+            self._file = self._path.open("a", encoding="utf-8")
+            self._board = SummaryWriter(str(run / "events"), purge_step=update + 1 if update else None)
+        self._display = display
+
+    def write(self, event: str, update: int, **values: float | int | str) -> None:
+        """Adds an event; its numbers become TensorBoard scalars `event/name`."""
+        entry = {"event": event, "update": update, **values}
+        with files.explained(self._path):
+            self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            self._file.flush()
+            for name, value in values.items():
+                if isinstance(value, int | float):
+                    self._board.add_scalar(f"{event}/{name}", value, update)
+        self._display.event(entry)
+
+    def close(self) -> None:
+        """Finishes the files and the display."""
+        self._file.close()
+        self._board.close()
+        self._display.close()
+
+
+def _before(line: str, update: int) -> bool:
+    try:
+        return int(json.loads(line)["update"]) <= update
+    except (ValueError, KeyError, TypeError):  # the last line of a killed run may be half written
+        return False
+
+
+def read_history(run: Path) -> list[dict[str, Any]]:
+    """The events of a run, oldest first."""
+    text = (run / "history.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.split("\n") if line]
+
+
+class Lines:
+    """A display of plain lines on standard error, one update line every few seconds at most."""
+
+    def __init__(self, every: float = 5.0) -> None:
+        self._every, self._last = every, -every
+
+    def event(self, event: dict[str, Any]) -> None:
+        now = time.monotonic()
+        if event["event"] == "update":
+            if now - self._last < self._every:
+                return
+            self._last = now
+        print(describe(event), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class Bar:
+    """A display with a progress bar, for a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._console = Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), console=self._console
+        )
+        self._task = self._progress.add_task("starting", total=1.0)
+        self._progress.start()
+
+    def event(self, event: dict[str, Any]) -> None:
+        if event["event"] == "update":
+            self._progress.update(self._task, description=describe(event), completed=event["done"])
+        else:
+            self._console.print(describe(event), markup=False)
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+def display() -> Display:
+    """A bar on a terminal, lines elsewhere."""
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+def describe(event: dict[str, Any]) -> str:
+    """An event as a line for a reader."""
+    kind, update = event["event"], event["update"]
+    if kind == "update":
+        return (
+            f"update {update}, pass {event['epoch'] + 1}: loss {event['loss']:.3f}, "
+            f"{event['tokens_per_second']:,.0f} tokens/s, {clock(event['remaining'])} left at most"
+        )
+    if kind == "validation":
+        best = " (best so far)" if event["best"] else ""
+        return f"update {update}: dev perplexity {event['perplexity']:.2f}, {_metrics(event)}{best}"
+    if kind == "start":
+        return str(event["message"])
+    if kind == "end":
+        return f"update {update}: done after {clock(event['seconds'])}: {event['reason']}; {_metrics(event)}"
+    return f"update {update}: {kind}: {event.get('message', '')}"
+
+
+def _metrics(event: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {event[key]:.1f}" for key, name in (("bleu", "BLEU"), ("chrf", "chrF")) if key in event)
+
+
+def clock(seconds: float) -> str:
+    """75 → 1:15; 3700 → 1:01:40"""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,33 @@
+"""The loss: cross entropy with label smoothing, as sums that are divided once an update."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ojak.model.seam import Seq2Seq
+from ojak.search.forced import token_log_probabilities
+from ojak.text.vocabulary import PAD
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Sums over the real target tokens of a batch, in nats."""
+
+    smoothed: Tensor
+    """what training makes small"""
+    plain: Tensor
+    """the negative log-likelihood, which perplexity is made of; no gradient"""
+
+
+def cross_entropy(model: Seq2Seq, states: Tensor, target: Tensor, smoothing: float) -> Loss:
+    """The loss of decoder states (N,T,D) against the words (N,T) that they foretell.
+
+    With smoothing ε the target distribution is 1 − ε on the true word and ε spread evenly over all V words
+    (Szegedy 2016, section 7). Padding is left out before the output layer, not after it.
+    """
+    real = target != PAD
+    true, mean = token_log_probabilities(model.output(states[real]).float(), target[real])
+    smoothed = true if smoothing == 0 else (1 - smoothing) * true + smoothing * mean
+    return Loss(-smoothed.sum(), -true.detach().sum())

@@ -1,0 +1,60 @@
+"""Validation: the likelihood of held-out pairs, and how well they are translated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from ojak.config import Recipe
+from ojak.evaluate import metrics
+from ojak.search.forced import score
+from ojak.train.dataset import Dataset
+from ojak.translate import Translator
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What held-out pairs say of the weights."""
+
+    nll: float
+    """nats a target token, end of sentence included"""
+    bleu: float
+    chrf: float
+
+    @property
+    def perplexity(self) -> float:
+        """e to the nll, with teacher forcing."""
+        return math.exp(min(self.nll, 700.0))
+
+    def better(self, metric: str) -> float:
+        """The number to make large."""
+        return {"bleu": self.bleu, "chrf": self.chrf, "loss": -self.nll}[metric]
+
+
+def validate(translator: Translator, dev: Dataset, recipe: Recipe) -> Validation:
+    """Scores all dev pairs with teacher forcing, and translates the first of them greedily."""
+    model = translator.model
+    training = model.training
+    model.eval()
+    total = torch.zeros((), dtype=torch.float64)
+    tokens = 0
+    with torch.inference_mode():
+        for places in dev.in_order():
+            batch = dev.batch(places, model.device)
+            total += score(model, model(batch.source, batch.target_in).states, batch.target_out).sum().cpu()
+            tokens += batch.tokens
+    shown = dev.pairs[: recipe.train.dev_sentences]
+    greedy = recipe.search.model_copy(update={"beam": 1, "n_best": 1})
+    found = [translation.text for translation in translator.translate([pair.source for pair in shown], greedy)]
+    references = [pair.target for pair in shown]
+    if recipe.text.lowercase:
+        references = [reference.lower() for reference in references]
+    language = recipe.languages[1]
+    model.train(training)
+    return Validation(
+        nll=-float(total) / tokens,
+        bleu=metrics.bleu(found, references, language).value,
+        chrf=metrics.chrf(found, references, language).value,
+    )
