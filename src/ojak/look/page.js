@@ -130,7 +130,7 @@
     const sources = sentence.source_labels.map(cut);
     const targets = sentence.labels.map(cut);
     const widest = Math.max(0, ...sources.map(wide));
-    const straight = widest + 8 <= row * 1.7;
+    const straight = widest + 8 <= Math.max(row * 1.7, Math.min(130, 560 / Math.max(1, sources.length)));
     const column = straight ? Math.max(row, widest + 8) : row;
     const angle = straight ? 0 : row * Math.SQRT1_2 >= font * 1.2 ? 45 : 60;
     const sine = Math.sin(angle * Math.PI / 180), cosine = Math.cos(angle * Math.PI / 180);

@@ -67,7 +67,7 @@ def _layout(drawn: Drawing, top: float) -> _Layout:
 
     # Straight labels read best, so columns are widened for them as long as the map stays a map.
     straight = widest + 8
-    if straight <= row * 1.7:
+    if straight <= max(row * 1.7, min(130.0, 560 / max(1, len(source)))):
         column, angle = max(row, straight), 0.0
         above = font * 1.7
     else:
