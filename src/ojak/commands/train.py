@@ -13,7 +13,9 @@ from ojak.train.run import train
 
 def run(args: argparse.Namespace) -> int:
     """Trains a run; later settings win over earlier ones: recipe, then options, then key=value words."""
-    settings: dict[str, Any] = read_toml(Path(args.recipe)) if args.recipe else {}
+    settings: dict[str, Any] = {}
+    for file in args.recipe:
+        merge(settings, read_toml(Path(file)))
     files = {"pairs": args.pairs, "dev": args.dev}
     named = {key: value for key, value in files.items() if value}
     if named:

@@ -46,8 +46,9 @@ def _print(translation: Translation, number: int, args: argparse.Namespace) -> N
     if args.json:
         print(json.dumps(translation.as_dict(), ensure_ascii=False))
     elif args.n_best:
-        for one in (translation, *translation.alternatives):
-            print(f"{number}\t{one.score:.4f}\t{one.text}")
+        print(f"{number}\t{translation.score:.4f}\t{translation.text}")
+        for other in translation.alternatives:
+            print(f"{number}\t{other.score:.4f}\t{other.text}")
     else:
         print(translation.text)
 

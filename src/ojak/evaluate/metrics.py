@@ -32,21 +32,23 @@ class Score:
     signature: str
 
 
-def bleu(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
+def bleu(hypotheses: Sequence[str], references: Sequence[str], language: str, lowercase: bool = False) -> Score:
     """BLEU over words as `bleu_tokenizer` cuts them. All functions here raise UseError for no sentences or unequal
     counts, and take the code of the target language, or "" where it is not known: then it is held for Korean if most
     references are written in Hangul."""
-    return _score(_bleu(bleu_tokenizer(_known(language, references))), hypotheses, references)
+    return _score(_bleu(bleu_tokenizer(_known(language, references)), lowercase), hypotheses, references)
 
 
-def chrf(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
+def chrf(hypotheses: Sequence[str], references: Sequence[str], language: str, lowercase: bool = False) -> Score:
     """chrF2: character n-grams up to 6. It asks for no tokenizer, so the language changes nothing."""
-    return _score(_chrf(0), hypotheses, references)
+    return _score(_chrf(0, lowercase), hypotheses, references)
 
 
-def chrf_plus_plus(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
+def chrf_plus_plus(
+    hypotheses: Sequence[str], references: Sequence[str], language: str, lowercase: bool = False
+) -> Score:
     """chrF2++: character n-grams up to 6 and word n-grams up to 2. The language changes nothing."""
-    return _score(_chrf(2), hypotheses, references)
+    return _score(_chrf(2, lowercase), hypotheses, references)
 
 
 def ter(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
@@ -55,13 +57,20 @@ def ter(hypotheses: Sequence[str], references: Sequence[str], language: str) -> 
     return _score(_ter(_known(language, references) in _ASIAN), hypotheses, references)
 
 
-def corpus_scores(hypotheses: Sequence[str], references: Sequence[str], language: str) -> list[Score]:
-    """BLEU, chrF, chrF++ and TER, in this order."""
-    return [metric(hypotheses, references, language) for metric in (bleu, chrf, chrf_plus_plus, ter)]
+def corpus_scores(
+    hypotheses: Sequence[str], references: Sequence[str], language: str, lowercase: bool = False
+) -> list[Score]:
+    """BLEU, chrF, chrF++ and TER, in this order; `lowercase` folds case for the first three, as TER always does."""
+    scores = [metric(hypotheses, references, language, lowercase) for metric in (bleu, chrf, chrf_plus_plus)]
+    return [*scores, ter(hypotheses, references, language)]
 
 
 def by_label(
-    hypotheses: Sequence[str], references: Sequence[str], labels: Sequence[str], language: str
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    labels: Sequence[str],
+    language: str,
+    lowercase: bool = False,
 ) -> dict[str, list[Score]]:
     """What `corpus_scores` gives for the sentences of each label, labels in alphabetical order."""
     _check(hypotheses, references)
@@ -75,7 +84,8 @@ def by_label(
     scores = {}
     for label in sorted(set(labels)):
         rows = [row for row, its_label in enumerate(labels) if its_label == label]
-        scores[label] = corpus_scores([hypotheses[row] for row in rows], [references[row] for row in rows], language)
+        found, wanted = [hypotheses[row] for row in rows], [references[row] for row in rows]
+        scores[label] = corpus_scores(found, wanted, language, lowercase)
     return scores
 
 
@@ -113,18 +123,18 @@ def _known(language: str, references: Sequence[str]) -> str:
 
 
 @cache
-def _bleu(tokenizer: str) -> Metric:
+def _bleu(tokenizer: str, lowercase: bool = False) -> Metric:
     from sacrebleu.metrics.bleu import BLEU
 
     # `force` silences the warning about tokenized text, which is what `none` is for.
-    return BLEU(tokenize=tokenizer, force=tokenizer == "none")
+    return BLEU(tokenize=tokenizer, lowercase=lowercase, force=tokenizer == "none")
 
 
 @cache
-def _chrf(word_order: int) -> Metric:
+def _chrf(word_order: int, lowercase: bool) -> Metric:
     from sacrebleu.metrics.chrf import CHRF
 
-    return CHRF(word_order=word_order)
+    return CHRF(word_order=word_order, lowercase=lowercase)
 
 
 @cache

@@ -62,15 +62,13 @@ def evaluate(translator: Translator, pairs: Sequence[Pair], search: SearchConfig
     begun = time.monotonic()
     hypotheses = [found.text for found in translator.translate(sources, config)]
     seconds = time.monotonic() - begun
-    if translator.target.lowercase:
-        references = [reference.lower() for reference in references]
-    language = translator.languages[1]
+    language, lowercase = translator.languages[1], translator.target.lowercase
     labels = [pair.label for pair in pairs]
     forced = translator.force(sources, references)
     return Report(
         pairs=len(pairs),
-        scores=metrics.corpus_scores(hypotheses, references, language),
-        by_label=metrics.by_label(hypotheses, references, labels, language) if len(set(labels)) > 1 else {},
+        scores=metrics.corpus_scores(hypotheses, references, language, lowercase),
+        by_label=metrics.by_label(hypotheses, references, labels, language, lowercase) if len(set(labels)) > 1 else {},
         perplexity=math.exp(-sum(f.score for f in forced) / sum(len(f.tokens) for f in forced)),
         beam=config.beam,
         seconds=seconds,

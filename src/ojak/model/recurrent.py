@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from ojak.config import RecurrentConfig
 from ojak.model.attention import attend, scorer
 from ojak.model.cell import PARTS, Cell, Hidden
+from ojak.model.dropout import Dropout
 from ojak.model.embedding import embeddings, output_layer
 from ojak.model.seam import Decoded, Memory, Seq2Seq, State
 from ojak.text.vocabulary import PAD
@@ -45,7 +46,7 @@ class Recurrent(Seq2Seq):
         keys = config.encoder_width or config.width
         directions = 2 if config.bidirectional else 1
         self.source, self.target = embeddings(source_size, target_size, config.embedding, shared)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.encoder = _ENCODERS[config.cell](
             config.embedding,
             keys // directions,

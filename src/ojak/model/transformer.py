@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ojak.config import TransformerConfig
 from ojak.model.attention import MultiHead
+from ojak.model.dropout import Dropout
 from ojak.model.embedding import embeddings, output_layer
 from ojak.model.seam import Decoded, Memory, Seq2Seq, State
 from ojak.text.vocabulary import PAD
@@ -55,7 +56,7 @@ class FeedForward(nn.Module):
         gated = config.activation == "swiglu"
         self.inner = nn.Linear(config.width, config.feed_forward * (2 if gated else 1))
         self.outer = nn.Linear(config.feed_forward, config.width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.activation = config.activation
 
     def forward(self, states: Tensor) -> Tensor:
@@ -80,7 +81,7 @@ class Layer(nn.Module):
         self.cross = MultiHead(config.width, config.heads) if cross else None
         self.feed_forward = FeedForward(config)
         self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in range(3 if cross else 2))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self,
@@ -130,7 +131,7 @@ class Transformer(Seq2Seq):
     def __init__(self, config: TransformerConfig, source_size: int, target_size: int, shared: bool) -> None:
         super().__init__(config)
         self.source, self.target = embeddings(source_size, target_size, config.width, shared)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         encoder = nn.ModuleList(Layer(config, cross=False) for _ in range(config.encoder_layers))
         decoder = nn.ModuleList(Layer(config, cross=True) for _ in range(config.decoder_layers))
         self.encoder, self.decoder = cast(Sequence[Layer], encoder), cast(Sequence[Layer], decoder)

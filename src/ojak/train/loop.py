@@ -57,7 +57,7 @@ def loop(
             for places in batches[progress.batch :]:
                 # 1. Learn from a batch.
                 progress.update += 1
-                rate = learning_rate(progress.update, config)
+                rate = learning_rate(progress.update, last, config)
                 seen = update(model, [train.batch(places, model.device)], optimizer, rate, config)
                 if not math.isfinite(seen.loss) or not math.isfinite(seen.gradient):
                     raise OjakError(
@@ -92,7 +92,7 @@ def loop(
                     folder = checkpoint.save(run, model, optimizer, progress)
                     history.write("checkpoint", progress.update, message=folder.name)
                 if asked and not progress.ended:
-                    raise Interrupted(f"Stopped at update {progress.update}; go on with: ojak train --out {run} --resume")
+                    raise Interrupted(f"saved at update {progress.update}; go on with: ojak train --out {run} --resume")
                 if progress.ended:
                     break
     return _finish(run, recipe, translator, dev, progress, history)

@@ -26,19 +26,22 @@ from ojak.train import checkpoint
 from ojak.train.card import card
 from ojak.train.checkpoint import Progress
 from ojak.train.dataset import Dataset
-from ojak.train.history import Display, History
+from ojak.train.history import Display, History, Lines
 from ojak.train.loop import loop
 from ojak.train.update import make_optimizer
 from ojak.train.validate import Validation
 from ojak.translate import Translator, pick_device
 
 
-def train(settings: Mapping[str, Any], run: Path, display: Display, resume: bool = False) -> Validation:
+def train(
+    settings: Mapping[str, Any], run: str | Path, display: Display | None = None, resume: bool = False
+) -> Validation:
     """Trains as the nested `settings` say, over the preset for the corpus's size, and fills the run directory.
 
     With `resume` an unfinished run goes on from its newest checkpoint, or begins if it has none; only `train` settings
     may then be given. Raises UseError (or its kin) for bad settings, pairs or directories.
     """
+    run = Path(run)
     recipe_file = run / "recipe.toml"
     if resume:
         recipe = _resumed(recipe_file, settings)
@@ -68,7 +71,7 @@ def train(settings: Mapping[str, Any], run: Path, display: Display, resume: bool
     else:
         files.write(recipe_file, write_toml(recipe))
         write_config(run / "model", recipe, source, target)
-    history = History(run, progress.update, display)
+    history = History(run, progress.update, display or Lines())
     try:
         history.write(
             "start", progress.update, parameters=model.parameter_count(), pairs=len(datasets[0]), dev=len(datasets[1]),

@@ -7,18 +7,18 @@ import math
 from ojak.config import TrainConfig
 
 
-def learning_rate(update: int, config: TrainConfig) -> float:
-    """The rate of update 1, 2, …: it grows in a straight line, then falls as the schedule says.
+def learning_rate(update: int, last: int, config: TrainConfig) -> float:
+    """The rate of update 1, 2, …, `last`: it grows in a straight line, then falls as the schedule says.
 
     `inverse_sqrt` falls with √(warmup / update) (Vaswani 2017, equation 3, with the peak named); `cosine` falls to
     nothing at the last update (Loshchilov and Hutter 2017).
     """
-    warmup = max(1, min(config.warmup, config.updates))
+    warmup = max(1, min(config.warmup, last))
     if update < warmup:
         return config.learning_rate * update / warmup
     if config.schedule == "inverse_sqrt":
         return config.learning_rate * math.sqrt(warmup / update)
     if config.schedule == "cosine":
-        done = (update - warmup) / max(1, config.updates - warmup)
+        done = (update - warmup) / max(1, last - warmup)
         return config.learning_rate * (1 + math.cos(math.pi * min(1.0, done))) / 2
     return config.learning_rate

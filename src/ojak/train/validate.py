@@ -49,12 +49,10 @@ def validate(translator: Translator, dev: Dataset, recipe: Recipe) -> Validation
     greedy = recipe.search.model_copy(update={"beam": 1, "n_best": 1})
     found = [translation.text for translation in translator.translate([pair.source for pair in shown], greedy)]
     references = [pair.target for pair in shown]
-    if recipe.text.lowercase:
-        references = [reference.lower() for reference in references]
-    language = recipe.languages[1]
+    how = recipe.languages[1], recipe.text.lowercase
     model.train(training)
     return Validation(
         nll=-float(total) / tokens,
-        bleu=metrics.bleu(found, references, language).value,
-        chrf=metrics.chrf(found, references, language).value,
+        bleu=metrics.bleu(found, references, *how).value,
+        chrf=metrics.chrf(found, references, *how).value,
     )

@@ -39,8 +39,8 @@ _IRREGULAR = {
     "win": ("won", "won"), "write": ("wrote", "written"),
 }  # fmt: skip
 _DOUBLED = {
-    "begin", "chat", "clip", "cut", "forget", "get", "hit", "jog", "mop", "pack up", "plan", "put", "run", "set",
-    "ship", "shop", "sit", "stop", "swim", "trim", "win", "drop", "wrap", "skip", "hug", "pat", "pet", "scan", "submit",
+    "begin", "chat", "clip", "cut", "forget", "get", "hit", "jog", "mop", "plan", "put", "run", "set",
+    "ship", "shop", "sit", "stop", "swim", "trim", "win", "drop", "wrap", "skip", "hug", "step", "scan", "submit", "slip", "trip",
 }  # fmt: skip
 
 

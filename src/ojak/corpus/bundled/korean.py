@@ -99,10 +99,10 @@ def native(number: int) -> str:
 
 
 def money(number: int) -> str:
-    """An amount of money as it is written in conversation: 8,500, 3만, 1만 2천."""
+    """An amount of money as it is written in conversation: 8,500원, 3만 원, 1만 2천 원."""
     if number < 10_000:
-        return f"{number:,}"
+        return f"{number:,}원"
     high, low = divmod(number, 10_000)
     if not low:
-        return f"{high}만"
-    return f"{high}만 {low // 1000}천" if low % 1000 == 0 else f"{high}만 {low:,}"
+        return f"{high}만 원"
+    return f"{high}만 {low // 1000}천 원" if low % 1000 == 0 else f"{high}만 {low:,}원"

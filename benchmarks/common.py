@@ -1,0 +1,61 @@
+"""What the measurements share: where the data is, what the machine is, and how results are kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from ojak import files
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def data(name: str) -> str:
+    """The path of a data file, or the end of the program with a message that says where it is looked for."""
+    folder = Path(os.environ.get("OJAK_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / name).is_file():
+        print(f"skipped: {name} must be in the data folder (OJAK_DATA), but is not there", file=sys.stderr)
+        sys.exit(0)
+    return str(folder / name)
+
+
+def machine() -> str:
+    """The processor and its cores."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n")
+        model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+        flags = next(line.split(":")[1] for line in lines if line.startswith("flags")).split()
+        model += "".join(f", {flag}" for flag in ("avx512_bf16", "amx_bf16") if flag in flags)
+    except (OSError, StopIteration, IndexError):
+        pass
+    return f"{model}, {os.cpu_count()} cores"
+
+
+def keep(name: str, result: dict[str, Any]) -> None:
+    """Writes a result file, `benchmarks/results/NAME.json`, from which the tables of the docs are made."""
+    files.write(RESULTS / f"{name}.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+
+
+def run_figures(run: Path) -> dict[str, Any]:
+    """What a run's own history says: parameters, minutes, updates, speed."""
+    from ojak.train.history import read_history
+
+    events = read_history(run)
+    start = next(event for event in events if event["event"] == "start")
+    end = events[-1]
+    return {
+        "parameters": start["parameters"],
+        "pairs": start["pairs"],
+        "versions": start["versions"],
+        "updates": end["update"],
+        "minutes": end["seconds"] / 60,
+        "tokens_per_second": end["tokens"] / end["seconds"],
+        "weights": end["weights"],
+        "dev_bleu": end["bleu"],
+    }
