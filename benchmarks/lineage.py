@@ -40,7 +40,8 @@ def main(models: list[str]) -> None:
         }
         merge(settings, {"data": files, "train": {"threads": 1}})
         run = ROOT / "runs" / "lineage" / name
-        ojak.train(settings, run, resume=(run / "recipe.toml").exists())
+        begun = (run / "recipe.toml").exists()
+        ojak.train({} if begun else settings, run, resume=begun)
 
         translator = ojak.load(run)
         pairs = [Pair(p.target, p.source) for p in ojak.read_pairs([data("multi30k_ende.test_2016_flickr.tsv.gz")])]

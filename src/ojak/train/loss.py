@@ -26,7 +26,9 @@ def cross_entropy(model: Seq2Seq, states: Tensor, target: Tensor, smoothing: flo
     """`plain_cross_entropy`, computed in the fast way of `fused`."""
     real = target != PAD
     layer = model.project
-    smoothed, plain = FusedCrossEntropy.apply(states[real], layer.weight, layer.bias, target[real], smoothing)
+    smoothed, plain = FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        states[real], layer.weight, layer.bias, target[real], smoothing
+    )
     return Loss(smoothed, plain.detach())
 
 

@@ -99,7 +99,7 @@ def prepare_processor(recipe: Recipe) -> None:
         if hasattr(libc, "mallopt"):
             trim, mmap = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
             libc.mallopt(mmap, 1 << 30)
-            libc.mallopt(trim, 2 << 30 if sys.maxsize > 2**32 else 1 << 30)
+            libc.mallopt(trim, 2**31 - 1)
 
 
 def versions() -> str:
