@@ -40,7 +40,8 @@ _IRREGULAR = {
 }  # fmt: skip
 _DOUBLED = {
     "begin", "chat", "clip", "cut", "forget", "get", "hit", "jog", "mop", "plan", "put", "run", "set",
-    "ship", "shop", "sit", "stop", "swim", "trim", "win", "drop", "wrap", "skip", "hug", "step", "scan", "submit", "slip", "trip",
+    "ship", "shop", "sit", "stop", "swim", "trim", "win", "drop", "wrap", "skip", "hug", "step", "scan", "submit",
+    "slip", "trip",
 }  # fmt: skip
 
 
