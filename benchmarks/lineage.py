@@ -9,13 +9,11 @@ table compares with (bentrevett/pytorch-seq2seq); the others are sacreBLEU's own
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from common import ROOT, data, keep, machine, run_figures
 
 import ojak
 from ojak.config import merge, read_toml
-from ojak.corpus.pair import Pair
 from ojak.evaluate.metrics import tokenised_bleu
 from ojak.evaluate.report import evaluate
 from ojak.text.listed import GLUE, WordTokenizer
@@ -44,7 +42,7 @@ def main(models: list[str]) -> None:
         ojak.train({} if begun else settings, run, resume=begun)
 
         translator = ojak.load(run)
-        pairs = [Pair(p.target, p.source) for p in ojak.read_pairs([data("multi30k_ende.test_2016_flickr.tsv.gz")])]
+        pairs = [pair.turned() for pair in ojak.read_pairs([data("multi30k_ende.test_2016_flickr.tsv.gz")])]
         report = evaluate(translator, pairs, ojak.SearchConfig(beam=1))
         beam = evaluate(translator, pairs, ojak.SearchConfig(beam=5))
         tokenised = tokenised_bleu([words(text) for text in report.hypotheses], [words(pair.target) for pair in pairs])

@@ -1,8 +1,8 @@
 """Neural translation with the whole family of attention models.
 
-    import ojak
-    translate = ojak.load("runs/talk")
-    translate("안녕하세요").text
+import ojak
+translate = ojak.load("runs/talk")
+translate("안녕하세요").text
 """
 
 from __future__ import annotations

@@ -92,9 +92,7 @@ class Translation:
             "score": self.score,
             "views": list(self.views),
             "attention": None if self.attention is None else self.attention.tolist(),
-            "alternatives": [
-                {"text": a.text, "tokens": list(a.tokens), "score": a.score} for a in self.alternatives
-            ],
+            "alternatives": [{"text": a.text, "tokens": list(a.tokens), "score": a.score} for a in self.alternatives],
             "warnings": list(self.warnings),
         }
 

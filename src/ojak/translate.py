@@ -126,8 +126,6 @@ class Translator:
         return Alternative(self.target.decode(found.tokens), pieces, found.score, attention)
 
 
-
-
 def load(path: str | Path, device: str = "auto") -> Translator:
     """The translator of a run or model directory. Raises ModelError when it cannot be read."""
     return Translator.load(path, device)

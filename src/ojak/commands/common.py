@@ -32,5 +32,5 @@ def turned_pairs(args: argparse.Namespace) -> list[Pair]:
     """The pairs of `args.pairs`, the second column first if `args.reverse`."""
     pairs = read_pairs(args.pairs)
     if args.reverse:
-        return [Pair(pair.target, pair.source, pair.label, pair.group) for pair in pairs]
+        return [pair.turned() for pair in pairs]
     return pairs

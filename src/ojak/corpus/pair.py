@@ -17,3 +17,7 @@ class Pair:
     target: str
     label: str = ""
     group: str = ""
+
+    def turned(self) -> Pair:
+        """The same pair in the other direction."""
+        return Pair(self.target, self.source, self.label, self.group)

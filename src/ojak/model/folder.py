@@ -1,9 +1,9 @@
 """The model directory: what serves, and nothing that can run code.
 
-    config.json           format, model, sizes of the vocabularies, tokenizers, languages, search defaults
-    weights.safetensors   every weight once
-    source.*, target.*    the tokenizers (shared.* where they are one)
-    README.md             the model card
+config.json           format, model, sizes of the vocabularies, tokenizers, languages, search defaults
+weights.safetensors   every weight once
+source.*, target.*    the tokenizers (shared.* where they are one)
+README.md             the model card
 """
 
 from __future__ import annotations

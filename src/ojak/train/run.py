@@ -145,8 +145,7 @@ def _parts(pairs: list[Pair], recipe: Recipe) -> tuple[list[Pair], list[Pair]]:
     else:
         parts = hold_out(pairs, recipe.data.held_out, recipe.seed)
     if recipe.data.reverse:
-        turned = tuple([Pair(p.target, p.source, p.label, p.group) for p in part] for part in parts)
-        return turned[0], turned[1]
+        return [pair.turned() for pair in parts[0]], [pair.turned() for pair in parts[1]]
     return parts
 
 
@@ -171,4 +170,3 @@ def _fingerprint(*parts: Sequence[Pair]) -> str:
             digest.update(f"{pair.source}\t{pair.target}\n".encode())
         digest.update(b"\0")
     return digest.hexdigest()
-

@@ -1,0 +1,114 @@
+"""ojak demo"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from ojak import files
+from ojak.corpus import bundled
+from ojak.corpus.pair import Pair
+from ojak.corpus.write import write_pairs
+from ojak.errors import UseError
+from ojak.evaluate.report import evaluate
+from ojak.look import figures
+from ojak.train.history import clock, display
+from ojak.train.run import train
+from ojak.translate import Translator
+
+PAIRS, HELD_OUT = 24_000, 500
+SETTINGS: dict[str, Any] = {
+    "text": {"kind": "unigram", "size": 4000},
+    "model": {
+        "architecture": "recurrent",
+        "cell": "gru",
+        "attention": "additive",
+        "acts": "before",
+        "embedding": 192,
+        "width": 256,
+        "dropout": 0.1,
+    },
+    "train": {
+        "epochs": 6,
+        "batch_tokens": 1024,
+        "learning_rate": 2e-3,
+        "warmup": 200,
+        "schedule": "cosine",
+        "dev_sentences": 200,
+        "average": 0,
+        "patience": 0,
+    },
+}
+DIRECTIONS = (("en", "ko", False), ("ko", "en", True))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draws a corpus, trains a translator each way, measures both, translates, and draws where they looked."""
+    out = Path(args.out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UseError(f"The demo's directory must be new or empty, but {out} is not; choose another with --out.")
+    begun = time.monotonic()
+    parts = _corpus(out / "data", args.seed)
+    result: dict[str, Any] = {"command": "ojak demo", "seed": args.seed, "pairs": PAIRS, "directions": {}}
+    for source, target, reverse in DIRECTIONS:
+        name = f"{source}-{target}"
+        _say(f"Training {source} → {target}")
+        data = {"pairs": [str(out / "data" / "train.tsv")], "dev": [str(out / "data" / "dev.tsv")]}
+        settings = {**SETTINGS, "seed": args.seed, "data": {**data, "source": "en", "target": "ko", "reverse": reverse}}
+        started = time.monotonic()
+        train(settings, out / name, display())
+        seconds = time.monotonic() - started
+        translator = Translator.load(out / name)
+        turned = {part: [p.turned() for p in pairs] if reverse else pairs for part, pairs in parts.items()}
+        result["directions"][name] = _show(out, name, translator, turned, seconds)
+    result["seconds_total"] = time.monotonic() - begun
+    _say(
+        f"Done in {clock(result['seconds_total'])}. Now try:\n"
+        f"  echo 'Where is the nearest pharmacy?' | ojak translate {out}/en-ko\n"
+        f"  ojak look {out}/ko-en '가장 가까운 약국이 어디예요?'"
+    )
+    if args.json:
+        files.write(Path(args.json), json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+    return 0
+
+
+def _corpus(folder: Path, seed: int) -> dict[str, list[Pair]]:
+    """Writes the files that the demo trains on and is measured on, and returns the two test sets."""
+    print(f"Drawing {PAIRS:,} of the {bundled.size():,} pairs of the bundled English–Korean conversation.")
+    held_out = bundled.generate(2 * HELD_OUT, seed, "held_out")
+    parts = {"held_out": held_out[::2], "handwritten": bundled.handwritten()}
+    write_pairs(folder / "train.tsv", bundled.generate(PAIRS, seed, "train"))
+    write_pairs(folder / "dev.tsv", held_out[1::2])
+    for name, pairs in parts.items():
+        write_pairs(folder / f"{name}.tsv", pairs)
+    return parts
+
+
+def _show(out: Path, name: str, translator: Translator, parts: dict[str, list[Pair]], seconds: float) -> dict[str, Any]:
+    """Measures a direction, prints five translations, and draws them."""
+    reports = {part: evaluate(translator, pairs) for part, pairs in parts.items()}
+    said = {"held_out": "held-out sentences of the same grammar", "handwritten": "hand-written conversation"}
+    for part, report in reports.items():
+        print(f"\n{name}, {said[part]}:\n{report.table()}")
+    chosen = [parts["held_out"][place] for place in range(0, HELD_OUT, HELD_OUT // 5)]
+    translations = translator.translate([pair.source for pair in chosen], attention=True)
+    print(f"\nFive sentences that {name} was not trained on:")
+    for pair, found in zip(chosen, translations, strict=True):
+        print(f"  source       {pair.source}\n  translation  {found.text}\n  reference    {pair.target}\n")
+    print(figures.terminal(translations[0]))
+    page = out / f"{name}.html"
+    files.write(page, figures.html(translations))
+    print(f"\nWhere it looked, all five: {page}")
+    return {
+        "seconds_training": seconds,
+        **{part: report.as_dict() for part, report in reports.items()},
+        "examples": [[pair.source, pair.target, found.text] for pair, found in zip(chosen, translations, strict=True)],
+        "page": page.name,
+    }
+
+
+def _say(text: str) -> None:
+    print(f"\n── {text}", flush=True)
