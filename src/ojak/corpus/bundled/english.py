@@ -11,7 +11,7 @@ _ONES = (
 _TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
 _ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
 _AN = re.compile(r"(?:hour|honest|heir|[aeiou]|(?:MRI|X-ray|MVP|NBA|8|11\b|18\b))")
-_NOT_AN = re.compile(r"(?:uni|use|usu|eu|one\b|once|ukulele)", re.IGNORECASE)
+_NOT_AN = re.compile(r"(?:uni|uro|use|usu|eu|one\b|once|ukulele)", re.IGNORECASE)
 _PLURALS = {
     "child": "children", "person": "people", "knife": "knives", "foot": "feet", "tooth": "teeth", "man": "men",
     "woman": "women", "wife": "wives", "shelf": "shelves", "leaf": "leaves", "loaf": "loaves", "scarf": "scarves",

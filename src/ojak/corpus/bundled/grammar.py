@@ -11,14 +11,14 @@ A file of `data/` holds blocks. `[drink]` begins a list of fillers, one a line, 
 
 `[templates]` begins the sentences, English on the left:
 
-    Could I have {few} {drink@few}? = {drink} {few:한} {drink.unit}[만] ...
+    Could I have {few} {drink@few}? = {drink} {few:한} {drink.unit} 주시겠어요?
 
 In the English `{drink}` is the filler, `{a drink}` with its article, `{drink.s}` its plural, `{drink@few}` the number
 that `few` asks for, `{seat|seats@few}` the same for a fixed word, `{walk.ing.your}` a verb form with the possessive
 of ~, `{few.th}` an ordinal, `{few.1}` digits.
 In the Korean `{walk:을까요}` joins an ending, `{few:한}` is a native numeral, `{few:일}` Sino-Korean, `{few:만}` money,
-and `[을]` is the particle in the shape that fits the word before it. `{drink2}` is a second slot of the kind `drink`,
-never filled like the first. `{drink.unit}` is an extra word, on both sides.
+`{few:날}` days, and `[을]` is the particle in the shape that fits the word before it. `{drink2}` is a second slot of the
+kind `drink`, never filled like the first. `{drink.unit}` is an extra word, on both sides.
 
 Every piece of a sentence is worked out once, for each filler, when the grammar is read; realising a combination is
 then a look-up and a join.
@@ -186,9 +186,13 @@ def _english_form(filler: Filler, forms: Sequence[str]) -> str:
     """The English of a filler in the forms that a slot asks for, one after another."""
     if filler.kind == "number":
         number = int(filler.english)
-        makers = {"1": lambda n: f"{n:,}", "th": english.ordinal, "nd": english.short_ordinal}
-        made: Callable[[int], str] = makers[forms[0]] if forms else english.words
-        return made(number)
+        makers: dict[str, Callable[[int], str]] = {
+            "1": lambda n: f"{n:,}",
+            "th": english.ordinal,
+            "nd": english.short_ordinal,
+            "a": lambda n: english.article(english.words(n)),
+        }
+        return makers[forms[0]](number) if forms else english.words(number)
     text, possessive = filler.english, "my"
     for form in forms:
         if form in _POSSESSIVES:
@@ -210,7 +214,13 @@ def _korean_form(filler: Filler, extra: str, ending: str) -> str:
     """The Korean of a filler, one of its extra words, or its Korean with an ending or in a kind of numeral."""
     if filler.kind == "number":
         number = int(filler.korean)
-        makers: dict[str, Callable[[int], str]] = {"한": korean.native, "일": korean.sino, "만": korean.money, "1": str}
+        makers: dict[str, Callable[[int], str]] = {
+            "한": korean.native,
+            "일": korean.sino,
+            "만": korean.money,
+            "날": korean.days,
+            "1": str,
+        }
         return makers[ending](number)
     if extra:
         return filler.extra[extra]

@@ -106,3 +106,8 @@ def money(number: int) -> str:
     if not low:
         return f"{high}만 원"
     return f"{high}만 {low // 1000}천 원" if low % 1000 == 0 else f"{high}만 {low:,}원"
+
+
+def days(number: int) -> str:
+    """A number of days as it is said: the first words of the old series, and 열흘, are still the usual ones."""
+    return {1: "하루", 2: "이틀", 3: "사흘", 10: "열흘"}.get(number, f"{number}일")
