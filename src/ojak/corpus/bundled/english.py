@@ -11,7 +11,7 @@ _ONES = (
 _TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
 _ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
 _AN = re.compile(r"(?:hour|honest|heir|[aeiou]|(?:MRI|X-ray|MVP|NBA|8|11\b|18\b))")
-_NOT_AN = re.compile(r"(?:uni|uro|use|usu|eu|one\b|once|ukulele)", re.IGNORECASE)
+_NOT_AN = re.compile(r"(?:uni|ur[io]|use|usu|eu|one\b|once|ukulele)", re.IGNORECASE)
 _PLURALS = {
     "child": "children", "person": "people", "knife": "knives", "foot": "feet", "tooth": "teeth", "man": "men",
     "woman": "women", "wife": "wives", "shelf": "shelves", "leaf": "leaves", "loaf": "loaves", "scarf": "scarves",
@@ -36,12 +36,13 @@ _IRREGULAR = {
     "sleep": ("slept", "slept"), "speak": ("spoke", "spoken"), "spend": ("spent", "spent"), "stand": ("stood", "stood"),
     "swim": ("swam", "swum"), "take": ("took", "taken"), "teach": ("taught", "taught"), "tell": ("told", "told"),
     "think": ("thought", "thought"), "throw": ("threw", "thrown"), "wake": ("woke", "woken"), "wear": ("wore", "worn"),
-    "win": ("won", "won"), "write": ("wrote", "written"),
+    "win": ("won", "won"), "write": ("wrote", "written"), "rewrite": ("rewrote", "rewritten"),
+    "shoot": ("shot", "shot"), "lie": ("lay", "lain"), "quit": ("quit", "quit"),
 }  # fmt: skip
 _DOUBLED = {
     "begin", "chat", "clip", "cut", "forget", "get", "hit", "jog", "mop", "plan", "put", "run", "set",
     "ship", "shop", "sit", "stop", "swim", "trim", "win", "drop", "wrap", "skip", "hug", "step", "scan", "submit",
-    "slip", "trip",
+    "slip", "trip", "rub", "quit",
 }  # fmt: skip
 
 
@@ -75,6 +76,8 @@ def verb(phrase: str, form: str) -> str:
 def _verb(base: str, form: str) -> str:
     doubled = base + base[-1] if base in _DOUBLED else base
     silent = base[:-1] if re.search(r"[^eo]e$", base) and base != "be" else base
+    if form == "ing" and base == "lie":
+        return "lying"
     if form == "ing":
         return (doubled if base in _DOUBLED else silent) + "ing"
     if form == "s":

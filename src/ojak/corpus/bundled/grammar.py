@@ -17,8 +17,8 @@ In the English `{drink}` is the filler, `{a drink}` with its article, `{drink.s}
 that `few` asks for, `{seat|seats@few}` the same for a fixed word, `{walk.ing.your}` a verb form with the possessive
 of ~, `{few.th}` an ordinal, `{few.1}` digits.
 In the Korean `{walk:을까요}` joins an ending, `{few:한}` is a native numeral, `{few:일}` Sino-Korean, `{few:만}` money,
-`{few:날}` days, and `[을]` is the particle in the shape that fits the word before it. `{drink2}` is a second slot of the
-kind `drink`, never filled like the first. `{drink.unit}` is an extra word, on both sides.
+`{few:날}` days, and `[을]` is the particle in the shape that fits the word before it. `{drink2}` is a second slot of
+the kind `drink`, never filled like the first. `{drink.unit}` is an extra word, on both sides.
 
 Every piece of a sentence is worked out once, for each filler, when the grammar is read; realising a combination is
 then a look-up and a join.
