@@ -12,7 +12,6 @@ from ojak import files
 from ojak.corpus import bundled
 from ojak.corpus.pair import Pair
 from ojak.corpus.write import write_pairs
-from ojak.errors import UseError
 from ojak.evaluate.report import evaluate
 from ojak.look import figures
 from ojak.train.history import clock, display
@@ -48,8 +47,6 @@ DIRECTIONS = (("en", "ko", False), ("ko", "en", True))
 def run(args: argparse.Namespace) -> int:
     """Draws a corpus, trains a translator each way, measures both, translates, and draws where they looked."""
     out = Path(args.out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UseError(f"The demo's directory must be new or empty, but {out} is not; choose another with --out.")
     begun = time.monotonic()
     parts = _corpus(out / "data", args.seed)
     result: dict[str, Any] = {"command": "ojak demo", "seed": args.seed, "pairs": PAIRS, "directions": {}}
@@ -59,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
         data = {"pairs": [str(out / "data" / "train.tsv")], "dev": [str(out / "data" / "dev.tsv")]}
         settings = {**SETTINGS, "seed": args.seed, "data": {**data, "source": "en", "target": "ko", "reverse": reverse}}
         started = time.monotonic()
-        train(settings, out / name, display())
+        begun_before = (out / name / "recipe.toml").exists()  # a demo that was cut off goes on where it stood
+        train({} if begun_before else settings, out / name, display(), resume=begun_before)
         seconds = time.monotonic() - started
         translator = Translator.load(out / name)
         turned = {part: [p.turned() for p in pairs] if reverse else pairs for part, pairs in parts.items()}

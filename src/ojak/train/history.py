@@ -125,7 +125,7 @@ def describe(event: dict[str, Any]) -> str:
     if kind == "validation":
         best = " (best so far)" if event["best"] else ""
         return f"update {update}: dev perplexity {event['perplexity']:.2f}, {_metrics(event)}{best}"
-    if kind == "start":
+    if kind in ("start", "resume"):
         return str(event["message"])
     if kind == "end":
         return f"update {update}: done after {clock(event['seconds'])}: {event['reason']}; {_metrics(event)}"

@@ -49,6 +49,7 @@ def loop(
     model.train()
     begun, spent = time.monotonic(), progress.seconds
     window = _Window(progress)
+    progress.ended = progress.ended or _limit(progress, recipe)
     with _stop_on_signals() as asked:
         while not progress.ended:
             batches = train.epoch(progress.epoch)
@@ -68,10 +69,7 @@ def loop(
                 progress.batch += 1
                 if progress.batch == len(batches):
                     progress.epoch, progress.batch = progress.epoch + 1, 0
-                if config.epochs and progress.epoch >= config.epochs:
-                    progress.ended = f"{config.epochs} passes over the pairs"
-                elif progress.update >= config.updates:
-                    progress.ended = f"{config.updates} updates"
+                progress.ended = _limit(progress, recipe)
                 progress.seconds = spent + time.monotonic() - begun
                 if progress.update % config.log_every == 0 or progress.update == 1 or progress.ended:
                     speed, pace = window.measure(progress)
@@ -96,6 +94,14 @@ def loop(
                 if progress.ended:
                     break
     return _finish(run, recipe, translator, dev, progress, history)
+
+
+def _limit(progress: Progress, recipe: Recipe) -> str:
+    """Why the run has learnt all it was to learn; empty while it has not."""
+    config = recipe.train
+    if config.epochs and progress.epoch >= config.epochs:
+        return f"{config.epochs} passes over the pairs"
+    return f"{config.updates} updates" if progress.update >= config.updates else ""
 
 
 def _judge(

@@ -68,13 +68,15 @@ def train(
     progress = Progress(data=_fingerprint(training, dev))
     if resume:
         progress = _restore(run, model, optimizer, progress)
+        if settings:  # perhaps the user wants more of a run that had come to its end
+            progress.ended = ""
     else:
         files.write(recipe_file, write_toml(recipe))
-        write_config(run / "model", recipe, source, target)
+    write_config(run / "model", recipe, source, target)
     history = History(run, progress.update, display or Lines())
     try:
         history.write(
-            "start", progress.update, parameters=model.parameter_count(), pairs=len(datasets[0]), dev=len(datasets[1]),
+            "resume" if progress.update else "start", progress.update, parameters=model.parameter_count(), pairs=len(datasets[0]), dev=len(datasets[1]),
             source_vocabulary=len(source), target_vocabulary=len(target), versions=versions(),
             message=f"Training on {len(datasets[0]):,} pairs, {model.parameter_count():,} parameters, "
             f"vocabularies of {len(source):,} and {len(target):,}, on {model.device}; {len(datasets[1]):,} pairs held "
@@ -134,7 +136,6 @@ def _restore(run: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer
     progress = checkpoint.load(saved[-1], model, optimizer)  # type: ignore[arg-type]
     if progress.data != fresh.data:
         raise UseError("A run must be resumed on the pairs it began with, but the files hold others now; restore them.")
-    progress.ended = ""
     return progress
 
 
