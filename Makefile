@@ -8,20 +8,21 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-9s%s\n", $$1, $$2 }'
 
 install: $(STAMP) ## make .venv and install Ojak with its tools (again only when the pins or pyproject.toml change)
+	@:
 
 demo: install ## train on the bundled conversation, translate, and look
 	@$(BIN)/ojak demo
 
 test: install ## run the tests
 	@echo "tests"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 check: install ## style, format, types, rules of import, and stale documentation
 	@echo "style" && $(BIN)/ruff check --quiet .
