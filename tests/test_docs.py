@@ -53,14 +53,14 @@ def test_relative_links_lead_to_files(page: Path) -> None:
     assert [path for path in paths if not (page.parent / path).exists()] == []
 
 
-def commands(page: str) -> list[str]:
+def commands(page: Path) -> list[str]:
     """The lines of a page's shell blocks that call ojak."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     lines = [line.strip() for block in blocks for line in block.replace("\\\n", " ").split("\n")]
     return [line for line in lines if line.startswith("ojak ")]
 
 
-@pytest.mark.parametrize("line", commands("README.md"))
+@pytest.mark.parametrize("line", [line for page in ROOT.glob("README*.md") for line in commands(page)])
 def test_commands_of_the_readme_are_right(line: str) -> None:
     lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
