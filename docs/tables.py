@@ -67,15 +67,13 @@ def lineage() -> list[str]:
         *("Model", "What it is", *TRAINING, "dev BLEU, greedy", "perplexity"),
         *("tokenised BLEU, greedy", "BLEU, greedy", "BLEU, beam 5", "chrF, beam 5"),
     ]
-    signatures = {
-        "tokenised BLEU": [(model, result["tokenised_signature"]) for model, result in found.items()],
-        **report_signatures({model: result["greedy"] for model, result in found.items()}),
-    }
+    signatures = report_signatures({model: result["greedy"] for model, result in found.items()}, "BLEU", "chrF2")
+    signatures["tokenised BLEU"] = [(model, result["tokenised_signature"]) for model, result in found.items()]
     return [
         "## The lineage: Multi30k, German to English, Test 2016",
         "",
-        "One mechanism after another, with data, widths and training held equal. "
-        + comment("recipes/lineage/base.toml"),
+        "One mechanism after another, with data, widths and training held equal.",
+        comment("recipes/lineage/base.toml"),
         "Names link to the recipes, which lie over [base.toml](../recipes/lineage/base.toml). Tokenised BLEU is over",
         "lower-case words, as tutorials count it.",
         "",
@@ -234,12 +232,13 @@ def label_table(title: str, columns: Mapping[str, ReportDict]) -> list[str]:
     return ["", f"{title}:", "", *table(["Label", *columns], rows)]
 
 
-def report_signatures(reports: Mapping[str, ReportDict]) -> dict[str, list[tuple[str, str]]]:
-    """For each score its signature in each named report."""
-    found: dict[str, list[tuple[str, str]]] = {}
+def report_signatures(reports: Mapping[str, ReportDict], *names: str) -> dict[str, list[tuple[str, str]]]:
+    """For each score (or those of these names) its signature in each named report."""
+    found: dict[str, list[tuple[str, str]]] = {NAMES[name]: [] for name in names or NAMES}
     for where, report in reports.items():
         for score in report["scores"]:
-            found.setdefault(NAMES[score["name"]], []).append((where, score["signature"]))
+            if NAMES[score["name"]] in found:
+                found[NAMES[score["name"]]].append((where, score["signature"]))
     return found
 
 
