@@ -32,7 +32,7 @@ def main(names: list[str]) -> None:
         merge(settings, {"data": {**files, "reverse": DIRECTIONS[direction]}, "train": {"threads": 1}})
         run = ROOT / "runs" / "korean" / name
         begun = (run / "recipe.toml").exists()
-        ojak.train({} if begun else settings, run, resume=begun)
+        ojak.train_run({} if begun else settings, run, resume=begun)
 
         translator = ojak.load(run)
         tests = {}

@@ -39,7 +39,7 @@ def main(models: list[str]) -> None:
         merge(settings, {"data": files, "train": {"threads": 1}})
         run = ROOT / "runs" / "lineage" / name
         begun = (run / "recipe.toml").exists()
-        ojak.train({} if begun else settings, run, resume=begun)
+        ojak.train_run({} if begun else settings, run, resume=begun)
 
         translator = ojak.load(run)
         pairs = [pair.turned() for pair in ojak.read_pairs([data("multi30k_ende.test_2016_flickr.tsv.gz")])]

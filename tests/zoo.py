@@ -60,7 +60,7 @@ def make(name: str, seed: int = 1) -> Seq2Seq:
     torch.manual_seed(seed)
     model = build(ZOO[name], VOCABULARY, VOCABULARY).double().eval()
     for parameter in model.parameters():
-        parameter.data.add_(torch.randn_like(parameter) * 0.3)
+        parameter.data.add_(torch.randn_like(parameter) * 0.6)
     return model
 
 

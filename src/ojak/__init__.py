@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ojak.corpus.read import read_pairs
     from ojak.errors import OjakError
     from ojak.result import Alternative, Translation
-    from ojak.train.run import train
+    from ojak.train.run import train_run
     from ojak.translate import Translator, load
 
 _PLACES = {
@@ -28,7 +28,7 @@ _PLACES = {
     "Translator": "ojak.translate",
     "load": "ojak.translate",
     "read_pairs": "ojak.corpus.read",
-    "train": "ojak.train.run",
+    "train_run": "ojak.train.run",
 }
 
 __all__ = [
@@ -40,7 +40,7 @@ __all__ = [
     "Translator",
     "load",
     "read_pairs",
-    "train",
+    "train_run",
 ]
 
 

@@ -15,7 +15,7 @@ from ojak.corpus.write import write_pairs
 from ojak.evaluate.report import evaluate
 from ojak.look import figures
 from ojak.train.history import clock, display
-from ojak.train.run import train
+from ojak.train.run import train_run
 from ojak.translate import Translator
 
 PAIRS, HELD_OUT = 24_000, 500
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         settings = {**SETTINGS, "seed": args.seed, "data": {**data, "source": "en", "target": "ko", "reverse": reverse}}
         started = time.monotonic()
         begun_before = (out / name / "recipe.toml").exists()  # a demo that was cut off goes on where it stood
-        train({} if begun_before else settings, out / name, display(), resume=begun_before)
+        train_run({} if begun_before else settings, out / name, display(), resume=begun_before)
         seconds = time.monotonic() - started
         translator = Translator.load(out / name)
         turned = {part: [p.turned() for p in pairs] if reverse else pairs for part, pairs in parts.items()}

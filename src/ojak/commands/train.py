@@ -8,7 +8,7 @@ from typing import Any
 
 from ojak.config import merge, read_overrides, read_toml
 from ojak.train.history import display
-from ojak.train.run import train
+from ojak.train.run import train_run
 
 
 def run(args: argparse.Namespace) -> int:
@@ -21,5 +21,5 @@ def run(args: argparse.Namespace) -> int:
     if named:
         merge(settings, {"data": named})
     merge(settings, read_overrides(args.settings))
-    train(settings, Path(args.out), display(), args.resume)
+    train_run(settings, Path(args.out), display(), args.resume)
     return 0

@@ -33,7 +33,7 @@ from ojak.train.validate import Validation
 from ojak.translate import Translator, pick_device
 
 
-def train(
+def train_run(
     settings: Mapping[str, Any], run: str | Path, display: Display | None = None, resume: bool = False
 ) -> Validation:
     """Trains as the nested `settings` say, over the preset for the corpus's size, and fills the run directory.
@@ -76,12 +76,18 @@ def train(
     history = History(run, progress.update, display or Lines())
     try:
         history.write(
-            "resume" if progress.update else "start", progress.update, parameters=model.parameter_count(), pairs=len(datasets[0]), dev=len(datasets[1]),
-            source_vocabulary=len(source), target_vocabulary=len(target), versions=versions(),
+            "resume" if progress.update else "start",
+            progress.update,
+            parameters=model.parameter_count(),
+            pairs=len(datasets[0]),
+            dev=len(datasets[1]),
+            source_vocabulary=len(source),
+            target_vocabulary=len(target),
+            versions=versions(),
             message=f"Training on {len(datasets[0]):,} pairs, {model.parameter_count():,} parameters, "
             f"vocabularies of {len(source):,} and {len(target):,}, on {model.device}; {len(datasets[1]):,} pairs held "
             f"out; {sum(part.skipped for part in datasets)} pairs left out as empty or too long.",
-        )  # fmt: skip
+        )
         found = loop(run, recipe, translator, optimizer, *datasets, progress, history)
     finally:
         history.close()
