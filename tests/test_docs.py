@@ -60,7 +60,7 @@ def commands(page: Path) -> list[str]:
     return [line for line in lines if line.startswith("ojak ")]
 
 
-@pytest.mark.parametrize("line", [line for page in ROOT.glob("README*.md") for line in commands(page)])
+@pytest.mark.parametrize("line", [line for page in sorted(ROOT.glob("README*.md")) for line in commands(page)])
 def test_commands_of_the_readme_are_right(line: str) -> None:
     lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
