@@ -18,7 +18,7 @@ from ojak.train.history import clock, display
 from ojak.train.run import train_run
 from ojak.translate import Translator
 
-PAIRS, HELD_OUT = 24_000, 500
+PAIRS, HELD_OUT = 15_000, 500
 SETTINGS: dict[str, Any] = {
     "text": {"kind": "unigram", "size": 4000},
     "model": {
@@ -31,7 +31,7 @@ SETTINGS: dict[str, Any] = {
         "dropout": 0.1,
     },
     "train": {
-        "epochs": 6,
+        "epochs": 5,
         "batch_tokens": 1024,
         "learning_rate": 2e-3,
         "warmup": 200,

@@ -41,9 +41,12 @@ class Cell(nn.Module):
         if self.kind == "rnn":
             return (torch.tanh(given + past),)
         if self.kind == "gru":
-            two = past.shape[1] // 3 * 2
-            reset, update = torch.sigmoid(given[:, :two] + past[:, :two]).chunk(2, 1)
-            new = torch.tanh(given[:, two:] + reset * past[:, two:])
+            width = hidden[0].shape[1]
+            (given_gates, given_new), (past_gates, past_new) = (
+                torch.split(part, [2 * width, width], 1) for part in (given, past)
+            )
+            reset, update = torch.sigmoid(given_gates + past_gates).chunk(2, 1)
+            new = torch.tanh(given_new + reset * past_new)
             return (torch.lerp(new, hidden[0], update),)
         gates = given + past
         entry, forget, new, out = gates.chunk(4, 1)

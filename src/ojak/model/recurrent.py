@@ -111,8 +111,8 @@ class Recurrent(Seq2Seq):
         tops: list[Tensor] = []  # (N,D) each
         seen: list[tuple[Tensor, Tensor]] = []  # context (N,1,E) and weights (N,1,S) each
         fed: list[Tensor] = []  # (N,1,R) each
-        for step in range(tokens.shape[1]):
-            gates = given[:, step]
+        # Unbound once, since each slice of a tensor has a gradient as large as the whole.
+        for gates, word in zip(given.unbind(1), words.split(1, 1), strict=True):
             if self.before:
                 seen.append(self._look(hidden[-1][0].unsqueeze(1), state))
                 gates = gates + seen[-1][0].squeeze(1) @ weigh_extra
@@ -123,7 +123,7 @@ class Recurrent(Seq2Seq):
             if feed is not None:
                 top = tops[-1].unsqueeze(1)
                 seen.append(self._look(top, state))
-                fed.append(self._read_out(top, seen[-1][0], words[:, step : step + 1]))
+                fed.append(self._read_out(top, seen[-1][0], word))
                 feed = fed[-1].squeeze(1)
 
         after = replace(state, hidden=hidden, feed=feed)
