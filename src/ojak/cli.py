@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from ojak.errors import OjakError
 
 DESCRIPTION = "Train translators, use them, and see where they look."
+KEYS = "Settings such as train.updates=2000 may stand anywhere; docs/configuration.md lists every key."
 EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted. `ojak VERB --help` tells more of a verb."
 
 
@@ -27,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=1, help="of the corpus and the training (1)")
     demo.add_argument("--json", metavar="FILE", help="write the figures of the demo to a file too")
 
-    train = verbs.add_parser("train", help="train a translator on files of sentence pairs")
+    train = verbs.add_parser("train", help="train a translator on files of sentence pairs", epilog=KEYS)
     train.add_argument("--pairs", nargs="+", metavar="FILE", help="files of source TAB target lines (.tsv, .tsv.gz)")
     train.add_argument("--dev", nargs="+", metavar="FILE", help="pairs to validate on (default: some are held out)")
     train.add_argument("--out", required=True, metavar="RUN", help="the run directory to make")

@@ -28,6 +28,14 @@ def pick_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+class TooLong(UseError):
+    """A sentence has more tokens than the model takes; `place` is its place among those given."""
+
+    def __init__(self, message: str, place: int) -> None:
+        super().__init__(message)
+        self.place = place
+
+
 class Translator:
     """A model with its tokenizers. Nothing of a request is kept on it, so threads may share one."""
 
@@ -56,7 +64,7 @@ class Translator:
         Raises UseError when a text has more tokens than the model takes.
         """
         config = search or self.search
-        encoded = [self._encode(self.source, text, "text", place) for place, text in enumerate(texts)]
+        encoded = [self._encode(self.source, text, "this one", place) for place, text in enumerate(texts)]
         filled = [place for place, ids in enumerate(encoded) if ids]
         results = [Translation(text, "", (), (), 0.0, views=self.model.views) for text in texts]
         lengths = np.array([len(encoded[place]) for place in filled], dtype=np.int64)
@@ -74,8 +82,8 @@ class Translator:
         """
         if len(sources) != len(targets):
             raise UseError(f"Every source needs a target, but there are {len(sources)} and {len(targets)}.")
-        source = [self._encode(self.source, text, "source", place) for place, text in enumerate(sources)]
-        target = [self._encode(self.target, text, "target", place) for place, text in enumerate(targets)]
+        source = [self._encode(self.source, text, f"source {place + 1}", place) for place, text in enumerate(sources)]
+        target = [self._encode(self.target, text, f"target {place + 1}", place) for place, text in enumerate(targets)]
         lengths = [np.array([len(ids) for ids in side], dtype=np.int64) for side in (source, target)]
         results: dict[int, Translation] = {}
         for chosen in batch.plan(lengths[0], lengths[1], self.search.batch_tokens):
@@ -96,9 +104,10 @@ class Translator:
         ids = tokenizer.encode(text)
         longest = self.model.config.max_length
         if len(ids) >= longest:
-            raise UseError(
-                f"A sentence must have at most {longest - 1} tokens for this model, but {what} {place + 1} has "
-                f"{len(ids)} ({text[:40]!r}…). Split it into sentences, or train with a larger model.max_length."
+            raise TooLong(
+                f"A sentence must have at most {longest - 1} tokens for this model, but {what} has "
+                f"{len(ids)} ({text[:40]!r}…). Split it into sentences, or train with a larger model.max_length.",
+                place,
             )
         return ids
 

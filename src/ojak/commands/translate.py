@@ -13,7 +13,7 @@ from ojak.commands.common import searching
 from ojak.corpus.read import read_lines
 from ojak.errors import DataError, UseError
 from ojak.result import Translation
-from ojak.translate import Translator
+from ojak.translate import TooLong, Translator
 
 CHUNK = 512
 """lines translated together from a file; at a terminal or a pipe that waits, each line as it comes"""
@@ -23,8 +23,6 @@ def run(args: argparse.Namespace) -> int:
     """Translates a file or standard input, one line out for each line in."""
     if args.attention and not args.json:
         raise UseError("Attention is told as JSON, so --attention needs --json; or use `ojak look` to see it.")
-    if args.n_best is not None and args.json:
-        raise UseError("--n-best prints columns and --json objects; with --json, alternatives come with --beam.")
     translator = Translator.load(args.run, args.device)
     search = searching(args, translator)
     lines: Iterable[str] = read_lines(Path(args.file)) if args.file else _standard_input()
@@ -33,8 +31,8 @@ def run(args: argparse.Namespace) -> int:
     for chunk in _chunks(lines, size):
         try:
             found = translator.translate(chunk, search, args.attention)
-        except UseError as error:
-            raise UseError(f"In lines {first} to {first + len(chunk) - 1}: {error}") from None
+        except TooLong as error:
+            raise UseError(f"{args.file or 'standard input'}, line {first + error.place}: {error}") from None
         for number, translation in enumerate(found, first):
             _print(translation, number, args)
         sys.stdout.flush()
