@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sys
 from pathlib import Path
 from typing import Any
 
 from ojak import files
+from ojak.commands.doctor import machine
+
+__all__ = ["RESULTS", "ROOT", "data", "keep", "machine", "run_figures"]
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -22,19 +24,6 @@ def data(name: str) -> str:
         print(f"skipped: {name} must be in the data folder (OJAK_DATA), but is not there", file=sys.stderr)
         sys.exit(0)
     return str(folder / name)
-
-
-def machine() -> str:
-    """The processor and its cores."""
-    model = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n")
-        model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-        flags = next(line.split(":")[1] for line in lines if line.startswith("flags")).split()
-        model += "".join(f", {flag}" for flag in ("avx512_bf16", "amx_bf16") if flag in flags)
-    except (OSError, StopIteration, IndexError):
-        pass
-    return f"{model}, {os.cpu_count()} cores"
 
 
 def keep(name: str, result: dict[str, Any]) -> None:

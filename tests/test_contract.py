@@ -13,9 +13,9 @@ from ojak.batch import pad
 from ojak.config import SearchConfig
 from ojak.model.seam import Memory
 from ojak.search.beam import beam
+from ojak.search.forced import score
 from ojak.search.greedy import greedy
 from ojak.text.vocabulary import BOS, EOS, PAD, UNK
-from ojak.search.forced import score
 
 everything = pytest.mark.parametrize("name", ZOO)
 

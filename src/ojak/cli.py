@@ -84,12 +84,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
     root = parser()
     args, rest = root.parse_known_args(argv)
-    # argparse takes words that follow an option for strays; the settings of `train` may stand anywhere.
-    strays = [word for word in rest if args.verb != "train" or word.startswith("-")]
-    if strays:
-        root.error(f"unknown words: {' '.join(strays)}; see `ojak {args.verb or ''} --help`")
+    # argparse takes optional words that follow an option for strays.
     if args.verb == "train":
-        args.settings += rest
+        args.settings += [word for word in rest if not word.startswith("-")]
+        rest = [word for word in rest if word.startswith("-")]
+    if args.verb == "translate" and args.file is None and len(rest) == 1 and not rest[0].startswith("-"):
+        args.file, rest = rest[0], []
+    if rest:
+        root.error(f"unknown words: {' '.join(rest)}; see `ojak {args.verb or ''} --help`")
     if args.version:
         from importlib.metadata import version
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ojak import files
+from ojak.commands.doctor import machine
 from ojak.corpus import bundled
 from ojak.corpus.pair import Pair
 from ojak.corpus.write import write_pairs
 from ojak.evaluate.report import evaluate
 from ojak.look import figures
 from ojak.train.history import clock, display
-from ojak.train.run import train_run
+from ojak.train.run import train_run, versions
 from ojak.translate import Translator
 
 PAIRS, HELD_OUT = 15_000, 500
@@ -49,7 +50,14 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     begun = time.monotonic()
     parts = _corpus(out / "data", args.seed)
-    result: dict[str, Any] = {"command": "ojak demo", "seed": args.seed, "pairs": PAIRS, "directions": {}}
+    result: dict[str, Any] = {
+        "command": "ojak demo",
+        "machine": machine(),
+        "versions": versions(),
+        "seed": args.seed,
+        "pairs": PAIRS,
+        "directions": {},
+    }
     for source, target, reverse in DIRECTIONS:
         name = f"{source}-{target}"
         _say(f"Training {source} → {target}")

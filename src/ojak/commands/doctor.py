@@ -23,6 +23,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints what the installation holds and how fast the processor multiplies; exit code 1 if something is amiss."""
     amiss = []
     print(f"python       {platform.python_version()} on {platform.platform()}")
+    print(f"processor    {machine()}")
     for line in importlib.metadata.requires("ojak") or []:
         if "extra ==" in line:
             continue
@@ -44,6 +45,19 @@ def run(args: argparse.Namespace) -> int:
         print(f"AMISS        {fault}")
     print("all is well" if not amiss else f"{len(amiss)} faults")
     return 1 if amiss else 0
+
+
+def machine() -> str:
+    """The processor and its cores."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n")
+        model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+        flags = next(line.split(":")[1] for line in lines if line.startswith("flags")).split()
+        model += "".join(f", {flag}" for flag in ("avx512_bf16", "amx_bf16") if flag in flags)
+    except (OSError, StopIteration, IndexError):
+        pass
+    return f"{model}, {os.cpu_count()} cores"
 
 
 def _processor() -> list[str]:
