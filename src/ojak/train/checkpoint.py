@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
 from ojak import files
-from ojak.errors import ModelError
-from ojak.model.folder import put_weights, read_weights, weights_of
+from ojak.errors import ModelError, UseError
+from ojak.model.folder import put_weights, read_weights, weights_of, write_weights
 from ojak.model.seam import Seq2Seq
 
 KEPT = 2
@@ -46,7 +46,7 @@ def save(run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, progress: 
     state = run / "state"
     folder = state / f"{progress.update:08d}"
     with files.whole_folder(folder) as beside:
-        save_file({name: weight.cpu() for name, weight in weights_of(model).items()}, beside / "weights.safetensors")
+        write_weights(beside / "weights.safetensors", weights_of(model))
         tensors = {
             f"{place}.{key}": value.cpu()
             for place, values in optimizer.state_dict()["state"].items()
@@ -55,8 +55,8 @@ def save(run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, progress: 
         tensors["random.cpu"] = torch.get_rng_state()
         if model.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(model.device)
-        save_file(tensors, beside / "optimizer.safetensors")
-        (beside / "progress.json").write_text(json.dumps(asdict(progress), indent=2), encoding="utf-8")
+        files.write(beside / "optimizer.safetensors", to_bytes(tensors))
+        files.write(beside / "progress.json", json.dumps(asdict(progress), indent=2))
     for old in checkpoints(run)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return folder
@@ -68,22 +68,45 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted(path for path in state.iterdir() if re.fullmatch(r"\d{8,}", path.name)) if state.is_dir() else []
 
 
-def load(folder: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> Progress:
-    """Puts a checkpoint back and tells where it stood. Raises ModelError when it is broken."""
+def load(folder: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, data: str) -> Progress:
+    """Puts a checkpoint back and tells where it stood.
+
+    Raises UseError when it was made on other pairs than those of the fingerprint `data`, ModelError when it is broken.
+    """
     try:
-        progress = Progress(**json.loads((folder / "progress.json").read_text(encoding="utf-8")))
+        progress = _progress(folder)
+        if progress.data != data:  # before the weights: other pairs have another vocabulary, which they would not fit
+            raise UseError(
+                "A run must be resumed on the pairs it began with, but the files hold others now; restore them."
+            )
+        weights = folder / "weights.safetensors"
+        put_weights(model, read_weights(weights), weights)
+        _put_state(folder / "optimizer.safetensors", model, optimizer)
+    except ModelError as error:
+        raise ModelError(f"{error} Remove {folder} to go on from the checkpoint before it.") from None
+    return progress
+
+
+def _progress(folder: Path) -> Progress:
+    try:
+        return Progress(**json.loads((folder / "progress.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{folder} must be a whole checkpoint, but its progress.json is not: {error}.") from None
-    weights = folder / "weights.safetensors"
-    put_weights(model, read_weights(weights), weights)
-    tensors = read_weights(folder / "optimizer.safetensors")
-    torch.set_rng_state(tensors.pop("random.cpu"))
-    cuda = tensors.pop("random.cuda", None)
-    if cuda is not None and model.device.type == "cuda":
-        torch.cuda.set_rng_state(cuda, model.device)
+
+
+def _put_state(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> None:
+    """Puts back what the optimizer has gathered, and the random state."""
+    tensors = read_weights(path)
+    random, cuda = tensors.pop("random.cpu", None), tensors.pop("random.cuda", None)
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in tensors.items():
-        place, key = name.split(".", 1)
-        state.setdefault(int(place), {})[key] = value
+        place, _, key = name.partition(".")
+        state.setdefault(int(place) if place.isdecimal() else -1, {})[key] = value
+    own = dict(enumerate(weight for group in optimizer.param_groups for weight in group["params"]))
+    shapes = [(value.shape, own[place].shape) for place in own for value in state.get(place, {}).values() if value.ndim]
+    if random is None or state.keys() != own.keys() or any(there != here for there, here in shapes):
+        raise ModelError(f"{path} must hold the state of every weight and of the random numbers, but does not.")
+    torch.set_rng_state(random)
+    if cuda is not None and model.device.type == "cuda":
+        torch.cuda.set_rng_state(cuda, model.device)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return progress

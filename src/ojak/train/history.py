@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,15 +27,13 @@ class History:
     """Writes events. Those after `update` in an older history are dropped: the run goes on from there."""
 
     def __init__(self, run: Path, update: int, display: Display) -> None:
-        from tensorboardX import SummaryWriter  # half a second to import
-
         self._path = run / "history.jsonl"
         if self._path.exists():
             kept = [line for line in self._path.read_text(encoding="utf-8").split("\n") if _before(line, update)]
             files.write(self._path, "".join(line + "\n" for line in kept))
         with files.explained(self._path):
             self._file = self._path.open("a", encoding="utf-8")
-            self._board = SummaryWriter(str(run / "events"), purge_step=update + 1 if update else None)
+            self._board = _Board(run / "events", update)
         self._display = display
 
     def write(self, event: str, update: int, **values: float | int | str) -> None:
@@ -42,16 +42,49 @@ class History:
         with files.explained(self._path):
             self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
             self._file.flush()
-            for name, value in values.items():
-                if isinstance(value, int | float):
-                    self._board.add_scalar(f"{event}/{name}", value, update)
+            self._board.write(event, update, {k: v for k, v in values.items() if isinstance(v, int | float)})
         self._display.event(entry)
 
     def close(self) -> None:
         """Finishes the files and the display."""
-        self._file.close()
-        self._board.close()
+        for file in (self._file, self._board):
+            with suppress(OSError):  # every event was flushed; what a full disk did not take was told then
+                file.close()
         self._display.close()
+
+
+class _Board:
+    """TensorBoard's file, written in place.
+
+    The writer that tensorboardX offers hands events to a thread; when a full disk has ended the thread, its queue
+    fills and holds the training up for ever.
+    """
+
+    def __init__(self, folder: Path, update: int) -> None:
+        from tensorboardX.proto.event_pb2 import Event, SessionLog  # half a second to import
+        from tensorboardX.record_writer import RecordWriter
+
+        folder.mkdir(exist_ok=True)
+        self._records = RecordWriter(str(folder / f"events.out.tfevents.{time.time_ns()}.{os.getpid()}"))
+        self._add(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        if update:  # what was shown of later updates has not happened
+            start = SessionLog(status=SessionLog.START)
+            self._add(Event(wall_time=time.time(), step=update + 1, session_log=start))
+
+    def write(self, event: str, update: int, values: dict[str, float | int]) -> None:
+        """Adds the numbers of an event as scalars `event/name`."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        scalars = [Summary.Value(tag=f"{event}/{name}", simple_value=value) for name, value in values.items()]
+        self._add(Event(wall_time=time.time(), step=update, summary=Summary(value=scalars)))
+
+    def close(self) -> None:
+        self._records.close()
+
+    def _add(self, event: Any) -> None:
+        self._records.write(event.SerializeToString())
+        self._records.flush()
 
 
 def _before(line: str, update: int) -> bool:

@@ -66,6 +66,7 @@ def loop(
                         f"of {seen.gradient}; resume from the last checkpoint with a lower train.learning_rate."
                     )
                 progress.tokens += seen.tokens
+                this_pass = progress.epoch
                 progress.batch += 1
                 if progress.batch == len(batches):
                     progress.epoch, progress.batch = progress.epoch + 1, 0
@@ -74,7 +75,7 @@ def loop(
                 if progress.update % config.log_every == 0 or progress.update == 1 or progress.ended:
                     speed, pace = window.measure(progress)
                     history.write(
-                        "update", progress.update, epoch=progress.epoch, loss=seen.loss, nll=seen.nll,
+                        "update", progress.update, epoch=this_pass, loss=seen.loss, nll=seen.nll,
                         gradient=seen.gradient, rate=rate, tokens_per_second=speed, seconds=progress.seconds,
                         done=progress.update / last, remaining=pace * (last - progress.update),
                     )  # fmt: skip

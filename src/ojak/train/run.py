@@ -20,6 +20,7 @@ from ojak.corpus.split import hold_out
 from ojak.errors import ConfigError, ModelError, UseError
 from ojak.model.build import build
 from ojak.model.folder import Loaded, write_config
+from ojak.model.seam import Seq2Seq
 from ojak.presets import preset
 from ojak.text import Tokenizer, learn
 from ojak.train import checkpoint
@@ -135,14 +136,9 @@ def _resumed(recipe_file: Path, settings: Mapping[str, Any]) -> Recipe:
     return recipe
 
 
-def _restore(run: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, fresh: Progress) -> Progress:
+def _restore(run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, fresh: Progress) -> Progress:
     saved = checkpoint.checkpoints(run)
-    if not saved:
-        return fresh
-    progress = checkpoint.load(saved[-1], model, optimizer)  # type: ignore[arg-type]
-    if progress.data != fresh.data:
-        raise UseError("A run must be resumed on the pairs it began with, but the files hold others now; restore them.")
-    return progress
+    return checkpoint.load(saved[-1], model, optimizer, fresh.data) if saved else fresh
 
 
 def _parts(pairs: list[Pair], recipe: Recipe) -> tuple[list[Pair], list[Pair]]:
