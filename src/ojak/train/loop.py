@@ -53,6 +53,10 @@ def loop(
     with _stop_on_signals() as asked:
         while not progress.ended:
             batches = train.epoch(progress.epoch)
+            if progress.batch >= len(batches):  # resumed with larger batches, of which the pass has fewer
+                progress.epoch, progress.batch = progress.epoch + 1, 0
+                progress.ended = _limit(progress, recipe)
+                continue
             every = config.validate_every or len(batches)
             last = min(config.updates, config.epochs * len(batches) if config.epochs else config.updates)
             for places in batches[progress.batch :]:
