@@ -29,6 +29,7 @@ class Dataset:
                 self.pairs.append(pair)
                 for side, encoded in zip(self._ids, ids, strict=True):
                     side.append(encoded)
+        self._plain = tuple(list(side) for side in self._ids)
         self.skipped = len(pairs) - len(self.pairs)
         if not self.pairs:
             raise DataError(
@@ -59,12 +60,15 @@ class Dataset:
         return plan(lengths[0], lengths[1], self._recipe.train.batch_tokens, shuffle)
 
     def _sample(self, number: int) -> None:
-        """Cuts the text anew (Kudo 2018, Provilkov 2020); a cut that is too long keeps the one before."""
+        """Cuts the text anew (Kudo 2018, Provilkov 2020), or as without sampling where the cut is too long.
+
+        It depends on the pass alone and not on those before it, so that a run may be resumed in any of them.
+        """
         first = hash((self._recipe.seed, number)) % 2**31  # of small whole numbers, so the same on every machine
         longest = self._recipe.model.max_length - 1
         texts = ((pair.source for pair in self.pairs), (pair.target for pair in self.pairs))
-        for side, tokenizer, column in zip(self._ids, (self._source, self._target), texts, strict=True):
+        tokenizers = self._source, self._target
+        for side, plain, tokenizer, column in zip(self._ids, self._plain, tokenizers, texts, strict=True):
             for place, text in enumerate(column):
                 ids = tokenizer.encode(text, sample=self._recipe.text.sample, seed=None if place else first)
-                if len(ids) <= longest:
-                    side[place] = ids
+                side[place] = ids if len(ids) <= longest else plain[place]
