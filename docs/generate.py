@@ -98,7 +98,7 @@ def _values(field: dict[str, Any]) -> str:
         return f"list of {_values(field['items'])}"
     words = {"integer": "whole number", "number": "number", "boolean": "`true`, `false`", "string": "text"}
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    bounds = [f"{sign} {field[key]:g}" for key, sign in signs.items() if key in field]
+    bounds = [f"{sign} {field[key]:.15g}" for key, sign in signs.items() if key in field]
     return " ".join([words[field["type"]], ", ".join(bounds)]).strip()
 
 

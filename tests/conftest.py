@@ -8,9 +8,9 @@ import os
 # the order of their sums would depend on their number. Subprocesses inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from pathlib import Path  # noqa: E402
+from pathlib import Path
 
-import pytest  # noqa: E402
+import pytest
 
 
 @pytest.fixture(scope="session")

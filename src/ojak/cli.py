@@ -6,7 +6,9 @@ Each verb lives in `ojak.commands` and is imported when it is called, so that he
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -108,11 +110,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ojak {args.verb}: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has gone; nobody is left to tell
-        sys.stderr.close()
+        _close_output()
+        return 1
+    except OSError as error:  # files tell of themselves by StorageError, so this is the output, or the machine
+        print(f"ojak {args.verb}: {error.strerror or error}; the output is not whole.", file=sys.stderr)
+        _close_output()
         return 1
     except KeyboardInterrupt:
         print(f"ojak {args.verb}: interrupted", file=sys.stderr)
         return 130
+
+
+def _close_output() -> None:
+    """Lets what is still buffered go nowhere: Python would try once more at its end, and complain."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

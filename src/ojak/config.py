@@ -11,12 +11,13 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ojak.errors import ConfigError
 
+Share = Annotated[float, Field(ge=0, lt=1)]
 Attention = Literal["none", "additive", "dot", "general", "scaled_dot"]
 
 
@@ -130,7 +131,7 @@ class TrainConfig(_Section):
     learning_rate: float = Field(1e-3, gt=0, description="the highest rate, at the end of warm-up")
     schedule: Literal["inverse_sqrt", "cosine", "constant"] = Field("inverse_sqrt", description="the rate after that")
     warmup: int = Field(1000, ge=0, description="updates in which the rate grows from 0")
-    betas: tuple[float, float] = Field((0.9, 0.98), description="Adam's two averages")
+    betas: tuple[Share, Share] = Field((0.9, 0.98), description="Adam's two averages")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay (adamw)")
     clip: float = Field(1.0, ge=0, description="longest gradient norm; 0: off")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the probability given to all other words")
@@ -173,7 +174,7 @@ class SearchConfig(_Section):
 class Recipe(_Section):
     """All that is needed to repeat a run."""
 
-    seed: int = Field(1, ge=0, description="of weights, order, dropout and sampling")
+    seed: int = Field(1, ge=0, lt=2**32, description="of weights, order, dropout and sampling")
     data: DataConfig = DataConfig()
     text: TextConfig = TextConfig()
     model: ModelConfig = Field(TransformerConfig(), discriminator="architecture")
@@ -296,12 +297,13 @@ def _explain(error: ValidationError, settings: Mapping[str, Any]) -> str:
 
 def _nearest(place: Sequence[str], settings: Mapping[str, Any]) -> str:
     name, last = ".".join(place), place[-1]
-    architecture = str(settings.get("model", {}).get("architecture", ""))
+    model = settings.get("model")
+    architecture = str(model.get("architecture", "")) if isinstance(model, Mapping) else ""
     here = set(keys(_MODELS[architecture], "model.")) if architecture in _MODELS else set()
     for other, section in _MODELS.items():
         if name in set(keys(section, "model.")) - here:
             return f" for model.architecture={architecture}; it belongs to {other}"
-    known = [key for key in keys(Recipe) if not key.startswith("model.") or key in here]
+    known = [*Recipe.model_fields, *(key for key in keys(Recipe) if not key.startswith("model.") or key in here)]
     same = [key for key in known if key.split(".")[-1] == last]
     close = dict.fromkeys(same or difflib.get_close_matches(name, known, n=2, cutoff=0.8))
     return f"; did you mean {' or '.join(close)}" if close else ""
