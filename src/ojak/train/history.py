@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,7 +37,7 @@ class History:
             self._board = _Board(run / "events", update)
         self._display = display
 
-    def write(self, event: str, update: int, **values: float | int | str) -> None:
+    def write(self, event: str, update: int, values: Mapping[str, float | str]) -> None:
         """Adds an event; its numbers become TensorBoard scalars `event/name`."""
         entry = {"event": event, "update": update, **values}
         with files.explained(self._path):

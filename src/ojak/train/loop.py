@@ -79,10 +79,20 @@ def loop(
                 if progress.update % config.log_every == 0 or progress.update == 1 or progress.ended:
                     speed, pace = window.measure(progress)
                     history.write(
-                        "update", progress.update, epoch=this_pass, loss=seen.loss, nll=seen.nll,
-                        gradient=seen.gradient, rate=rate, tokens_per_second=speed, seconds=progress.seconds,
-                        done=progress.update / last, remaining=pace * (last - progress.update),
-                    )  # fmt: skip
+                        "update",
+                        progress.update,
+                        {
+                            "epoch": this_pass,
+                            "loss": seen.loss,
+                            "nll": seen.nll,
+                            "gradient": seen.gradient,
+                            "rate": rate,
+                            "tokens_per_second": speed,
+                            "seconds": progress.seconds,
+                            "done": progress.update / last,
+                            "remaining": pace * (last - progress.update),
+                        },
+                    )
 
                 # 2. See how well it does on pairs it does not learn from.
                 if progress.update % every == 0 or progress.ended:
@@ -93,7 +103,7 @@ def loop(
                 if progress.update % config.save_every == 0 or progress.ended or asked:
                     progress.seconds = spent + time.monotonic() - begun
                     folder = checkpoint.save(run, model, optimizer, progress)
-                    history.write("checkpoint", progress.update, message=folder.name)
+                    history.write("checkpoint", progress.update, {"message": folder.name})
                 if asked and not progress.ended:
                     raise Interrupted(f"saved at update {progress.update}; go on with: ojak train --out {run} --resume")
                 if progress.ended:
@@ -129,10 +139,7 @@ def _judge(
         write_weights(_averaged(run) / f"{progress.update:08d}.safetensors", weights)
         for old in _averageable(run, progress)[: -config.average]:
             old.unlink()
-    history.write(
-        "validation", progress.update, nll=found.nll, perplexity=found.perplexity, bleu=found.bleu, chrf=found.chrf,
-        best=int(best),
-    )  # fmt: skip
+    history.write("validation", progress.update, {**found.as_dict(), "best": int(best)})
 
 
 def _finish(
@@ -154,10 +161,8 @@ def _finish(
         else:
             put_weights(model, read_weights(path), path)
     model.eval()
-    history.write(
-        "end", progress.update, reason=progress.ended, weights=which, seconds=progress.seconds, tokens=progress.tokens,
-        nll=best.nll, perplexity=best.perplexity, bleu=best.bleu, chrf=best.chrf,
-    )  # fmt: skip
+    spent = {"seconds": progress.seconds, "tokens": progress.tokens}
+    history.write("end", progress.update, {"reason": progress.ended, "weights": which, **spent, **best.as_dict()})
     return best
 
 

@@ -79,15 +79,17 @@ def train_run(
         history.write(
             "resume" if progress.update else "start",
             progress.update,
-            parameters=model.parameter_count(),
-            pairs=len(datasets[0]),
-            dev=len(datasets[1]),
-            source_vocabulary=len(source),
-            target_vocabulary=len(target),
-            versions=versions(),
-            message=f"Training on {len(datasets[0]):,} pairs, {model.parameter_count():,} parameters, "
-            f"vocabularies of {len(source):,} and {len(target):,}, on {model.device}; {len(datasets[1]):,} pairs held "
-            f"out; {sum(part.skipped for part in datasets)} pairs left out as empty or too long.",
+            {
+                "parameters": model.parameter_count(),
+                "pairs": len(datasets[0]),
+                "dev": len(datasets[1]),
+                "source_vocabulary": len(source),
+                "target_vocabulary": len(target),
+                "versions": versions(),
+                "message": f"Training on {len(datasets[0]):,} pairs, {model.parameter_count():,} parameters, "
+                f"vocabularies of {len(source):,} and {len(target):,}, on {model.device}; {len(datasets[1]):,} pairs "
+                f"held out; {sum(part.skipped for part in datasets)} pairs left out as empty or too long.",
+            },
         )
         found = loop(run, recipe, translator, optimizer, *datasets, progress, history)
     finally:

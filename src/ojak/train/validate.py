@@ -28,6 +28,10 @@ class Validation:
         """e to the nll, with teacher forcing."""
         return math.exp(min(self.nll, 700.0))
 
+    def as_dict(self) -> dict[str, float]:
+        """The numbers of a history event."""
+        return {"nll": self.nll, "perplexity": self.perplexity, "bleu": self.bleu, "chrf": self.chrf}
+
     def better(self, metric: str) -> float:
         """The number to make large."""
         return {"bleu": self.bleu, "chrf": self.chrf, "loss": -self.nll}[metric]
