@@ -188,7 +188,7 @@ def test_evaluate_tells_as_json_and_as_a_table(talk: Path, pairs: Path, tmp_path
     report = json.loads(here("evaluate", talk, pairs, "--json", "--beam", "1", "--output", tmp_path / "out")[0])
     assert report["pairs"] == 200 and report["beam"] == 1
     names = {score["name"] for score in report["scores"]}
-    assert names >= {"BLEU", "chrF"}
+    assert names >= {"BLEU", "chrF2"}
     assert all(score["signature"] for score in report["scores"])
     table = here("evaluate", talk, pairs, "--beam", "1")[0]
     for score in report["scores"]:
@@ -225,7 +225,7 @@ def test_look_at_a_given_target(talk: Path, here: Here) -> None:
 
 def test_version_and_help(here: Here) -> None:
     assert here("--version")[0].strip() == __import__("importlib.metadata").metadata.version("ojak")
-    out, error = here(code=2)
+    out, _ = here(code=2)
     assert "usage: ojak" in out
     for verb in ("train", "translate", "score", "evaluate", "look", "doctor", "demo"):
         assert f"usage: ojak {verb}" in here(verb, "--help")[0]
