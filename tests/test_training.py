@@ -415,6 +415,7 @@ def test_patience_ends_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_passes_end_a_run(tmp_path: Path) -> None:
+    """Two passes learn from every target token, and the end of every sentence, twice."""
     changes = {"train": {"epochs": 2, "updates": 1000, "validate_every": 0, "save_every": 1000, "log_every": 1000}}
     train(tiny.settings(tiny.corpus(tmp_path), changes), tmp_path / "run")
     events = tiny.history(tmp_path / "run")
@@ -423,6 +424,8 @@ def test_passes_end_a_run(tmp_path: Path) -> None:
         events[-1]["update"],
         2 * events[-1]["update"],
     ]
+    training = hold_out([Pair(*pair) for pair in tiny.pairs()], 20, 1)[0]
+    assert events[-1]["tokens"] == 2 * sum(len(pair.target.split()) + 1 for pair in training)
 
 
 def test_a_loss_that_is_not_finite_ends_a_run(tmp_path: Path) -> None:
