@@ -137,7 +137,7 @@ class TrainConfig(_Section):
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the probability given to all other words")
     validate_every: int = Field(0, ge=0, description="updates between validations; 0: once an epoch")
     metric: Literal["chrf", "bleu", "loss"] = Field("chrf", description="what validation chooses the best weights by")
-    dev_sentences: int = Field(500, ge=1, description="so many sentences are translated in a validation, at most")
+    dev_sentences: int = Field(500, ge=1, description="so many pairs are translated in a validation, at most")
     patience: int = Field(8, ge=0, description="stop after so many validations without a better one; 0: never")
     average: int = Field(5, ge=0, description="average the weights of the last so many validations; 0: off")
     save_every: int = Field(500, ge=1, description="updates between checkpoints that a run resumes from")

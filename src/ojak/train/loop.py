@@ -57,7 +57,6 @@ def loop(
                 progress.epoch, progress.batch = progress.epoch + 1, 0
                 progress.ended = _limit(progress, recipe)
                 continue
-            every = config.validate_every or len(batches)
             last = min(config.updates, config.epochs * len(batches) if config.epochs else config.updates)
             for places in batches[progress.batch :]:
                 # 1. Learn from a batch.
@@ -95,7 +94,8 @@ def loop(
                     )
 
                 # 2. See how well it does on pairs it does not learn from.
-                if progress.update % every == 0 or progress.ended:
+                every = config.validate_every
+                if (progress.update % every == 0 if every else progress.batch == 0) or progress.ended:
                     _judge(run, recipe, translator, dev, progress, history)
                     window = _Window(progress)
 

@@ -99,10 +99,9 @@ def train_run(
 
 
 def prepare_processor(recipe: Recipe) -> None:
-    """Sets what torch keeps for the whole process: threads, precision of products, and how memory is given back."""
+    """Sets what torch keeps for the whole process: threads, and how memory is given back."""
     if recipe.train.threads:
         torch.set_num_threads(recipe.train.threads)
-    torch.set_float32_matmul_precision(recipe.train.products)
     if sys.platform == "linux":
         # Tensors of some megabytes come and go with every update. Without this glibc maps each of them anew from the
         # kernel, and touching the fresh pages takes longer than the product that fills them.

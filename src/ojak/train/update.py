@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +38,18 @@ def make_optimizer(model: Seq2Seq, config: TrainConfig) -> torch.optim.Optimizer
     return kind(groups, lr=config.learning_rate, betas=config.betas, eps=1e-9)
 
 
+@contextmanager
+def products(precision: str) -> Iterator[None]:
+    """How exactly fp32 products are computed within the block. torch keeps this for the whole process, so it is put
+    back: what is measured is computed as exactly as what a user gets."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def update(
     model: Seq2Seq, batches: Sequence[Batch], optimizer: torch.optim.Optimizer, rate: float, config: TrainConfig
 ) -> Updated:
@@ -44,12 +57,13 @@ def update(
     tokens = sum(batch.tokens for batch in batches)
     optimizer.zero_grad()
     loss = nll = torch.zeros((), device=model.device)
-    for batch in batches:
-        decoded = model(batch.source, batch.target_in)
-        found = cross_entropy(model, decoded.states, batch.target_out, config.label_smoothing)
-        # Sums, divided once by the tokens of the whole update: how it was cut into batches changes nothing.
-        (found.smoothed / tokens).backward()
-        loss, nll = loss + found.smoothed.detach(), nll + found.plain
+    with products(config.products):
+        for batch in batches:
+            decoded = model(batch.source, batch.target_in)
+            found = cross_entropy(model, decoded.states, batch.target_out, config.label_smoothing)
+            # Sums, divided once by the tokens of the whole update: how it was cut into batches changes nothing.
+            (found.smoothed / tokens).backward()
+            loss, nll = loss + found.smoothed.detach(), nll + found.plain
     norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip or torch.inf)
     for group in optimizer.param_groups:
         group["lr"] = rate

@@ -38,7 +38,7 @@ class Validation:
 
 
 def validate(translator: Translator, dev: Dataset, recipe: Recipe) -> Validation:
-    """Scores all dev pairs with teacher forcing, and translates the first of them greedily."""
+    """Scores all dev pairs with teacher forcing, and translates some of them greedily."""
     model = translator.model
     training = model.training
     model.eval()
@@ -49,7 +49,9 @@ def validate(translator: Translator, dev: Dataset, recipe: Recipe) -> Validation
             batch = dev.batch(places, model.device)
             total += score(model, model(batch.source, batch.target_in).states, batch.target_out).sum().cpu()
             tokens += batch.tokens
-    shown = dev.pairs[: recipe.train.dev_sentences]
+    # Spread over all pairs: files are often sorted, and several of them one after the other.
+    count = min(recipe.train.dev_sentences, len(dev.pairs))
+    shown = [dev.pairs[place * len(dev.pairs) // count] for place in range(count)]
     greedy = recipe.search.model_copy(update={"beam": 1, "n_best": 1})
     found = [translation.text for translation in translator.translate([pair.source for pair in shown], greedy)]
     references = [pair.target for pair in shown]
