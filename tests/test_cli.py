@@ -19,9 +19,8 @@ import pytest
 import tiny
 
 import ojak
-from ojak import cli
+from ojak import cli, files
 from ojak.errors import ModelError, StorageError
-from ojak.look import writing
 
 OJAK = [sys.executable, "-m", "ojak"]
 
@@ -29,7 +28,7 @@ OJAK = [sys.executable, "-m", "ojak"]
 def run(*words: str | Path, given: str | bytes = "", code: int = 0) -> subprocess.CompletedProcess[str]:
     """Runs a command line in a process of its own and holds it to an exit code, and to ending without a traceback."""
     data = given.encode() if isinstance(given, str) else given
-    raw = subprocess.run([*OJAK, *map(str, words)], input=data, capture_output=True, timeout=120)
+    raw = subprocess.run([*OJAK, *map(str, words)], input=data, capture_output=True, timeout=300)
     found = subprocess.CompletedProcess(raw.args, raw.returncode, raw.stdout.decode(), raw.stderr.decode())
     assert "Traceback" not in found.stderr
     assert found.returncode == code, found.stderr
@@ -207,7 +206,7 @@ def test_pairs_may_be_turned_about(talk: Path, pairs: Path, tmp_path: Path, here
 def test_look_draws_for_terminal_and_files(talk: Path, tmp_path: Path, here: Here) -> None:
     pytest.importorskip("resvg_py")
     files = [tmp_path / f"look.{ending}" for ending in ("svg", "html", "png")]
-    out, error = here("look", talk, "ab cd ef", "--out", *files)
+    out, error = here("look", talk, "ab cd ef", *(word for file in files for word in ("--out", file)))
     assert error.split() == [str(file) for file in files]
     assert out.split("\n")[0] == ojak.load(talk)("ab cd ef").text
     assert "additive" in out
@@ -285,11 +284,11 @@ def test_line_by_line_files_of_unequal_length_are_told(tmp_path: Path, here: Her
         ("model.cell=gru", "it belongs to recurrent"),
         ("model.architecture=mamba", "must be recurrent or transformer; found 'mamba'"),
         ("model.attention=dot", "model.architecture=recurrent"),
-        ("train.updates=0", "train.updates: input should be greater than or equal to 1; found 0"),
+        ("train.updates=0", "train.updates: must be greater than or equal to 1; found 0"),
         ("train.updates=many", "found 'many'"),
         ("train.betas=[2.0,0.9]", "train.betas"),
-        ("seed=99999999999999999999", "seed: input should be less than"),
-        ("model=3", "model: input should be"),
+        ("seed=99999999999999999999", "seed: must be less than"),
+        ("model=3", "model: must be"),
         ("loud", "A setting must be key=value"),
         ("=3", "A setting must be key=value"),
     ],
@@ -355,9 +354,10 @@ def test_look_needs_attention_and_a_view_and_a_known_ending(
     assert "one of additive; found 'layer9'" in here.refused("look", talk, "ab cd", "--view", "layer9")
     _, error = here("look", talk, "ab cd", "--out", tmp_path / "a.gif", code=2)
     assert ".svg, .png or .html; found 'a.gif'" in error
-    _, error = here("look", talk, "ab cd", "--out", tmp_path / "none" / "a.svg", code=1)
-    assert "No such file or directory" in error
-    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    _, error = here("look", talk, "ab cd", "--out", tmp_path / "file" / "a.svg", code=1)
+    assert "Not a directory" in error or "File exists" in error
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
 def test_a_one_vector_model_translates_all_the_same(one_vector: Path, tmp_path: Path, here: Here) -> None:
@@ -378,7 +378,7 @@ def test_a_figure_that_does_not_fit_leaves_the_old_one(
     def full(file: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(writing.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     _, error = here("look", talk, "ab cd", "--out", figure, code=1)
     assert "No space left on device" in error
     monkeypatch.undo()
@@ -394,7 +394,7 @@ def test_an_output_that_cannot_be_written_is_one_message(talk: Path) -> None:
     for words in (["translate", talk], ["translate", talk, "--json"], ["look", talk, "ab"]):
         with open("/dev/full", "wb") as full:
             found = subprocess.run(
-                [*OJAK, *map(str, words)], input=b"ab cd\n", stdout=full, stderr=subprocess.PIPE, timeout=60
+                [*OJAK, *map(str, words)], input=b"ab cd\n", stdout=full, stderr=subprocess.PIPE, timeout=300
             )
         assert found.returncode == 1
         message = found.stderr.decode()
@@ -414,7 +414,7 @@ def test_a_reader_that_has_enough_is_no_fault(talk: Path) -> None:
     process.stdin.close()
     assert process.stdout.readline().startswith(b'{"source"')
     process.stdout.close()
-    assert process.wait(60) == 1
+    assert process.wait(300) == 1
     assert process.stderr.read() == b""
     process.stderr.close()
 
@@ -425,13 +425,13 @@ def test_interrupting_train_saves_and_says_how_to_go_on(place: Path, pairs: Path
     (place / "recipe.toml").write_text(SETTINGS)
     endless = ["train.updates=100000", "train.log_every=1", "train.save_every=100000"]
     process = subprocess.Popen([*OJAK, *map(str, words), *endless], stderr=subprocess.PIPE, text=True)
-    patience = time.monotonic() + 60
+    patience = time.monotonic() + 300
     while time.monotonic() < patience and process.poll() is None:
         if (out / "history.jsonl").exists() and b'"update"' in (out / "history.jsonl").read_bytes().split(b"\n", 1)[-1]:
             break
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    messages = process.communicate(timeout=60)[1]
+    messages = process.communicate(timeout=300)[1]
     assert process.returncode == 130
     assert f"go on with: ojak train --out {out} --resume" in messages and "Traceback" not in messages
     (saved,) = (path for path in (out / "state").iterdir() if path.name.isdecimal())
@@ -471,7 +471,7 @@ def test_help_and_errors_of_use_import_nothing_heavy(words: list[str]) -> None:
         "except SystemExit: pass\n"
         "print('\\nIMPORTED', *sorted({name.split('.')[0] for name in sys.modules}))"
     )
-    found = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60)
+    found = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=300)
     imported = set(found.stdout.split("IMPORTED")[1].split())
     assert "ojak" in imported and not imported & set(HEAVY)
 

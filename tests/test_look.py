@@ -396,9 +396,9 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_missing_folder_is_said(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="folder exists"):
-        figures.save(KOREAN, tmp_path / "none" / "a.html")
+def test_missing_folder_is_made(tmp_path: Path) -> None:
+    figures.save(KOREAN, tmp_path / "none" / "a.html")
+    assert (tmp_path / "none" / "a.html").read_text(encoding="utf-8") == figures.html(KOREAN)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")

@@ -75,10 +75,23 @@ def test_mecab_is_opened_once() -> None:
         metrics.bleu(["네."], ["네."], "ko")
 
 
-def test_korean_ter_has_punctuation_apart() -> None:
-    score = metrics.ter(KOREAN_FOUND, KOREAN, "ko")
-    assert "norm:yes" in score.signature and "asian:yes" in score.signature
-    assert score.value == sacrebleu.corpus_ter(KOREAN_FOUND, [KOREAN], normalized=True, asian_support=True).score
+@pytest.mark.parametrize("name", ["char", "ko-mecab"])
+def test_korean_words_are_cut_as_for_bleu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if metrics.bleu_tokenizer("ko") != name:
+        if name != "char":
+            pytest.skip("mecab-ko is not installed")
+        monkeypatch.setattr(metrics, "find_spec", lambda module: None)
+    cut = sacrebleu.BLEU(tokenize=name).tokenizer
+    found, wanted = ([cut(text) for text in side] for side in (KOREAN_FOUND, KOREAN))
+    ter = metrics.ter(KOREAN_FOUND, KOREAN, "ko")
+    assert ter.value == sacrebleu.corpus_ter(found, [wanted], normalized=True, asian_support=True).score
+    assert ter.signature.endswith(f"|cut:{name}")
+    both = metrics.chrf_plus_plus(KOREAN_FOUND, KOREAN, "ko")
+    assert both.value == sacrebleu.corpus_chrf(found, [wanted], word_order=2).score
+
+
+def test_korean_ter_sees_a_wrong_particle_as_less_than_a_wrong_phrase() -> None:
+    assert metrics.ter(["학교에서 갔다"], ["학교에 갔다"], "ko").value < 50
 
 
 def test_chinese_has_its_own_tokenizer() -> None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 
 from ojak.errors import OjakError
 
 DESCRIPTION = "Train translators, use them, and see where they look."
+SETTING = re.compile(r"[a-z_]+(\.[a-z_]+)*=")
 KEYS = "Settings such as train.updates=2000 may stand anywhere; docs/configuration.md lists every key."
 EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted. `ojak VERB --help` tells more of a verb."
 
@@ -41,7 +44,12 @@ def parser() -> argparse.ArgumentParser:
     translate = verbs.add_parser("translate", help="translate lines, one out for each one in")
     _run(translate)
     translate.add_argument("file", nargs="?", metavar="FILE", help="sentences, one a line (default: standard input)")
-    translate.add_argument("--n-best", type=int, metavar="N", help="print the N best, as line TAB score TAB text")
+    translate.add_argument(
+        "--n-best",
+        type=int,
+        metavar="N",
+        help="print the N best as line TAB log-probability TAB text, best by length-normalised score",
+    )
     translate.add_argument("--json", action="store_true", help="print each translation as a line of JSON")
     translate.add_argument("--attention", action="store_true", help="with --json: tell where the model looked")
     _search(translate)
@@ -65,7 +73,9 @@ def parser() -> argparse.ArgumentParser:
     look.add_argument("sentence", metavar="SENTENCE", help="what to translate")
     look.add_argument("--target", metavar="TEXT", help="look at this translation instead of the model's own")
     look.add_argument("--view", default="mean", help="an attention view, a layer, or mean (mean)")
-    look.add_argument("--out", nargs="+", default=[], metavar="FILE", help="figures to write: .svg, .png, .html")
+    look.add_argument(
+        "--out", action="append", default=[], metavar="FILE", help="a figure to write: .svg, .png or .html; repeatable"
+    )
     _search(look)
 
     verbs.add_parser("doctor", help="tell what is installed, and what this machine can do")
@@ -82,25 +92,38 @@ def _search(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--length-penalty", type=float, metavar="A", help="alpha of Wu 2016 (default: the recipe's)")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command line and returns its exit code."""
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The words of a command line as settings of its verb; ends the process with code 2 if they are wrong."""
     root = parser()
     args, rest = root.parse_known_args(argv)
-    # argparse takes optional words that follow an option for strays.
+    # argparse takes optional words that follow an option for strays, or for more files of that option.
     if args.verb == "train":
         args.settings += [word for word in rest if not word.startswith("-")]
         rest = [word for word in rest if word.startswith("-")]
+        for name in ("pairs", "dev", "recipe"):
+            files = getattr(args, name) or []
+            args.settings += [word for word in files if SETTING.match(word)]
+            setattr(args, name, [word for word in files if not SETTING.match(word)])
     if args.verb == "translate" and args.file is None and len(rest) == 1 and not rest[0].startswith("-"):
         args.file, rest = rest[0], []
     if rest:
         root.error(f"unknown words: {' '.join(rest)}; see `ojak {args.verb or ''} --help`")
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line and returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # Korean on a console of another encoding; input is read as UTF-8 too
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    args = parse(argv)
     if args.version:
         from importlib.metadata import version
 
         print(version("ojak"))
         return 0
     if args.verb is None:
-        root.print_help()
+        parser().print_help()
         return 2
     try:
         code: int = importlib.import_module(f"ojak.commands.{args.verb}").run(args)

@@ -22,7 +22,7 @@ Attention = Literal["none", "additive", "dot", "general", "scaled_dot"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataConfig(_Section):
@@ -48,7 +48,7 @@ class TextConfig(_Section):
 
 
 class _ModelSection(_Section):
-    dropout: float = Field(0.1, ge=0, lt=1, description="share of activations dropped in training")
+    dropout: float = Field(0.1, ge=0, le=0.9, description="share of activations dropped in training")
     tie_embeddings: bool = Field(True, description="the output layer is the target embedding (Press and Wolf 2017)")
     max_length: int = Field(256, ge=2, description="longest source or target in tokens, end of sentence included")
 
@@ -134,7 +134,7 @@ class TrainConfig(_Section):
     betas: tuple[Share, Share] = Field((0.9, 0.98), description="Adam's two averages")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay (adamw)")
     clip: float = Field(1.0, ge=0, description="longest gradient norm; 0: off")
-    label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the probability given to all other words")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the probability spread evenly over all words")
     validate_every: int = Field(0, ge=0, description="updates between validations; 0: once an epoch")
     metric: Literal["chrf", "bleu", "loss"] = Field("chrf", description="what validation chooses the best weights by")
     dev_sentences: int = Field(500, ge=1, description="so many pairs are translated in a validation, at most")
@@ -160,7 +160,7 @@ class SearchConfig(_Section):
 
     beam: int = Field(4, ge=1, description="hypotheses kept at each step; 1: greedy")
     n_best: int = Field(1, ge=1, description="hypotheses given back, at most beam")
-    length_penalty: float = Field(1.0, ge=0, description="alpha of Wu 2016, equation 14; 0: none")
+    length_penalty: float = Field(1.0, ge=0, le=10, description="alpha of Wu 2016, equation 14; 0: none")
     max_length_factor: float = Field(2.0, gt=0, description="longest output over the source's tokens, plus 10")
     batch_tokens: int = Field(4096, ge=1, description="source tokens in a batch, padding and beam included")
 
@@ -289,7 +289,7 @@ def _explain(error: ValidationError, settings: Mapping[str, Any]) -> str:
                 "mechanisms set model.architecture=recurrent."
             )
         else:
-            lines.append(f"{name}: {fault['msg'][0].lower()}{fault['msg'][1:]}; found {fault['input']!r}.")
+            lines.append(f"{name}: {fault['msg'].replace('Input should', 'must')}; found {fault['input']!r}.")
     if len(lines) == 1:
         return lines[0]
     return f"{len(lines)} settings are wrong:\n" + "\n".join("  " + line for line in lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ def explained(path: Path) -> Iterator[None]:
 def write(path: Path, content: bytes | str) -> None:
     """Writes a file whole, or not at all: beside its place first, then moved there."""
     data = content.encode("utf-8") if isinstance(content, str) else content
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name[:100]}.{os.getpid()}.{threading.get_ident()}")
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -82,8 +82,8 @@ class Translator:
         """
         if len(sources) != len(targets):
             raise UseError(f"Every source needs a target, but there are {len(sources)} and {len(targets)}.")
-        source = [self._encode(self.source, text, f"source {place + 1}", place) for place, text in enumerate(sources)]
-        target = [self._encode(self.target, text, f"target {place + 1}", place) for place, text in enumerate(targets)]
+        source = [self._encode(self.source, text, "the source", place) for place, text in enumerate(sources)]
+        target = [self._encode(self.target, text, "the target", place) for place, text in enumerate(targets)]
         lengths = [np.array([len(ids) for ids in side], dtype=np.int64) for side in (source, target)]
         results: dict[int, Translation] = {}
         for chosen in batch.plan(lengths[0], lengths[1], self.search.batch_tokens):

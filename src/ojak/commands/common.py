@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from ojak.config import SearchConfig, merge, read_recipe
 from ojak.corpus.pair import Pair
 from ojak.corpus.read import read_pairs
-from ojak.translate import Translator
+from ojak.errors import UseError
+from ojak.translate import TooLong, Translator
 
 
 def searching(args: argparse.Namespace, translator: Translator) -> SearchConfig:
@@ -26,6 +29,15 @@ def searching(args: argparse.Namespace, translator: Translator) -> SearchConfig:
     settings = translator.search.model_dump()
     merge(settings, asked)
     return read_recipe({"search": settings}).search
+
+
+@contextmanager
+def located(pairs: Sequence[Pair]) -> Iterator[None]:
+    """Names the file and line of a pair that is too long for the model."""
+    try:
+        yield
+    except TooLong as error:
+        raise UseError(f"{pairs[error.place].place}: {error}") from None
 
 
 def turned_pairs(args: argparse.Namespace) -> list[Pair]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from ojak import files
 from ojak.commands.doctor import machine
+from ojak.config import read_recipe, read_toml
 from ojak.corpus import bundled
 from ojak.corpus.pair import Pair
 from ojak.corpus.write import write_pairs
+from ojak.errors import UseError
 from ojak.evaluate.report import evaluate
 from ojak.look import figures
 from ojak.train.history import clock, display
@@ -48,6 +51,9 @@ DIRECTIONS = (("en", "ko", False), ("ko", "en", True))
 def run(args: argparse.Namespace) -> int:
     """Draws a corpus, trains a translator each way, measures both, translates, and draws where they looked."""
     out = Path(args.out)
+    fresh = _check(out, args.seed)
+    if args.json and not fresh:
+        raise UseError(f"A result must be of a whole demo, but {out} holds one that has begun; remove it.")
     begun = time.monotonic()
     parts = _corpus(out / "data", args.seed)
     result: dict[str, Any] = {
@@ -73,12 +79,27 @@ def run(args: argparse.Namespace) -> int:
     result["seconds_total"] = time.monotonic() - begun
     _say(
         f"Done in {clock(result['seconds_total'])}. Now try:\n"
-        f"  echo 'Where is the nearest pharmacy?' | ojak translate {out}/en-ko\n"
-        f"  ojak look {out}/ko-en '가장 가까운 약국이 어디예요?'"
+        f"  echo 'Where is the nearest pharmacy?' | {sys.argv[0]} translate {out}/en-ko\n"
+        f"  {sys.argv[0]} look {out}/ko-en '가장 가까운 약국이 어디예요?'"
     )
     if args.json:
         files.write(Path(args.json), json.dumps(result, ensure_ascii=False, indent=1) + "\n")
     return 0
+
+
+def _check(out: Path, seed: int) -> bool:
+    """Whether the demo begins here; False if it goes on. Raises UseError if the directory holds something else."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return True
+    for path in sorted(out.glob("*/recipe.toml")):
+        recipe = read_recipe(read_toml(path))
+        if recipe != read_recipe(recipe.model_dump(), {**SETTINGS, "seed": seed}):
+            raise UseError(f"The demo must go on as it began, but {out} holds one with other settings; remove it.")
+    if not (out / "data").is_dir():
+        raise UseError(
+            f"The demo's directory must be new, empty, or a demo's, but {out} is none; choose another --out."
+        )
+    return False
 
 
 def _corpus(folder: Path, seed: int) -> dict[str, list[Pair]]:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from ojak import files
-from ojak.commands.common import searching, turned_pairs
+from ojak.commands.common import located, searching, turned_pairs
 from ojak.evaluate.report import evaluate
 from ojak.translate import Translator
 
@@ -16,7 +16,9 @@ def run(args: argparse.Namespace) -> int:
     """Translates the sources of pairs and measures the result against their targets."""
     translator = Translator.load(args.run, args.device)
     pairs = turned_pairs(args)
-    report = evaluate(translator, pairs, searching(args, translator))
+    search = searching(args, translator)
+    with located(pairs):
+        report = evaluate(translator, pairs, search)
     if args.output:
         files.write(Path(args.output), "".join(text + "\n" for text in report.hypotheses))
     print(json.dumps(report.as_dict(), ensure_ascii=False, indent=2) if args.json else report.table())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ojak.commands.common import turned_pairs
+from ojak.commands.common import located, turned_pairs
 from ojak.translate import Translator
 
 
@@ -12,6 +12,8 @@ def run(args: argparse.Namespace) -> int:
     """Prints a line for each pair: the log-probability (natural logarithm) of its target, end of sentence included."""
     translator = Translator.load(args.run, args.device)
     pairs = turned_pairs(args)
-    for forced in translator.force([pair.source for pair in pairs], [pair.target for pair in pairs]):
+    with located(pairs):
+        scored = translator.force([pair.source for pair in pairs], [pair.target for pair in pairs])
+    for forced in scored:
         print(f"{forced.score / len(forced.tokens) if args.normalise else forced.score:.6f}")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from ojak.result import Translation
 from ojak.translate import TooLong, Translator
 
 CHUNK = 512
-"""lines translated together from a file; at a terminal or a pipe that waits, each line as it comes"""
+"""lines translated together at most; from a pipe those that have come, so that one who waits gets an answer"""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,10 +26,8 @@ def run(args: argparse.Namespace) -> int:
         raise UseError("Attention is told as JSON, so --attention needs --json; or use `ojak look` to see it.")
     translator = Translator.load(args.run, args.device)
     search = searching(args, translator)
-    lines: Iterable[str] = read_lines(Path(args.file)) if args.file else _standard_input()
-    size = 1 if not args.file and sys.stdin.isatty() else CHUNK
     first = 1
-    for chunk in _chunks(lines, size):
+    for chunk in _chunks(read_lines(Path(args.file))) if args.file else _standard_input():
         try:
             found = translator.translate(chunk, search, args.attention)
         except TooLong as error:
@@ -51,16 +50,30 @@ def _print(translation: Translation, number: int, args: argparse.Namespace) -> N
         print(translation.text)
 
 
-def _standard_input() -> Iterator[str]:
-    """Lines of UTF-8, cut at line feeds only. Raises DataError that names a line that is not UTF-8."""
-    for number, line in enumerate(sys.stdin.buffer, 1):
+def _standard_input() -> Iterator[list[str]]:
+    """The lines that have come, then those that come next. Cut at line feeds only; UTF-8, a byte-order mark goes.
+
+    Raises DataError that names a line that is not UTF-8.
+    """
+    number, left = 0, b""
+    while data := os.read(sys.stdin.fileno(), 65536):
+        *lines, left = (left + data).split(b"\n")
+        yield from _chunks(_decoded(lines, number))
+        number += len(lines)
+    if left:
+        yield list(_decoded([left], number))
+
+
+def _decoded(lines: list[bytes], before: int) -> Iterator[str]:
+    for number, line in enumerate(lines, before + 1):
         try:
-            yield line.decode("utf-8").removesuffix("\n").removesuffix("\r")
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             raise DataError(f"Text must be UTF-8, but line {number} of standard input is not: {error}.") from None
+        yield text.removesuffix("\r")
 
 
-def _chunks(lines: Iterable[str], size: int) -> Iterator[list[str]]:
+def _chunks(lines: Iterable[str]) -> Iterator[list[str]]:
     iterator = iter(lines)
-    while chunk := list(itertools.islice(iterator, size)):
+    while chunk := list(itertools.islice(iterator, CHUNK)):
         yield chunk

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,9 @@ class Pair:
     target: str
     label: str = ""
     group: str = ""
+    place: str = field(default="", compare=False)
+    """where it was read, for messages"""
 
     def turned(self) -> Pair:
         """The same pair in the other direction."""
-        return Pair(self.target, self.source, self.label, self.group)
+        return Pair(self.target, self.source, self.label, self.group, self.place)

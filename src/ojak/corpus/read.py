@@ -148,7 +148,7 @@ def _read_tabbed(path: Path) -> Reading:
         elif not source.strip() or not rest[0].strip():
             faults.add(number, f"the {'target' if source.strip() else 'source'} is empty")
         else:
-            pairs.append(Pair(source, rest[0], label))
+            pairs.append(Pair(source, rest[0], label, place=f"{path}, line {number}"))
     faults.report()
     return _reading(str(path), pairs, empty)
 
@@ -190,7 +190,7 @@ def _read_two(name: str) -> Reading:
         elif not source.strip() or not target.strip():
             faults.add(number, f"{parts[1] if source.strip() else parts[0]} is empty")
         else:
-            pairs.append(Pair(source, target))
+            pairs.append(Pair(source, target, place=f"{name}, line {number}"))
     faults.report()
     return _reading(name, pairs, empty)
 

@@ -47,14 +47,15 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str], language: str, lo
 def chrf_plus_plus(
     hypotheses: Sequence[str], references: Sequence[str], language: str, lowercase: bool = False
 ) -> Score:
-    """chrF2++: character n-grams up to 6 and word n-grams up to 2. The language changes nothing."""
-    return _score(_chrf(2, lowercase), hypotheses, references)
+    """chrF2++: character n-grams up to 6 and word n-grams up to 2. Korean words are cut as for BLEU, which the
+    signature tells; white space does not count in character n-grams."""
+    return _cut_score(_chrf(2, lowercase), hypotheses, references, language)
 
 
 def ter(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
-    """TER: word edits and shifts, case ignored. For Korean, Japanese and Chinese, punctuation and Chinese characters
-    are words of their own."""
-    return _score(_ter(_known(language, references) in _ASIAN), hypotheses, references)
+    """TER: word edits and shifts, case ignored. For Japanese and Chinese, punctuation and Chinese characters are words
+    of their own. Korean words are cut as for BLEU, which the signature tells."""
+    return _cut_score(_ter(_known(language, references) in _ASIAN), hypotheses, references, language)
 
 
 def corpus_scores(
@@ -148,6 +149,16 @@ def _score(metric: Metric, hypotheses: Sequence[str], references: Sequence[str])
     _check(hypotheses, references)
     score = metric.corpus_score(list(hypotheses), [list(references)])
     return Score(score.name, float(score.score), str(metric.get_signature()))
+
+
+def _cut_score(metric: Metric, hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
+    """The score over words; in Korean, where white space divides phrases, over what the tokenizer of BLEU cuts."""
+    if _known(language, references) != "ko":
+        return _score(metric, hypotheses, references)
+    name = bleu_tokenizer("ko")
+    cut = _bleu(name).tokenizer  # type: ignore[attr-defined]
+    score = _score(metric, [cut(text) for text in hypotheses], [cut(text) for text in references])
+    return Score(score.name, score.value, f"{score.signature}|cut:{name}")
 
 
 def _check(hypotheses: Sequence[str], references: Sequence[str]) -> None:

@@ -69,7 +69,7 @@ def evaluate(translator: Translator, pairs: Sequence[Pair], search: SearchConfig
         pairs=len(pairs),
         scores=metrics.corpus_scores(hypotheses, references, language, lowercase),
         by_label=metrics.by_label(hypotheses, references, labels, language, lowercase) if len(set(labels)) > 1 else {},
-        perplexity=math.exp(-sum(f.score for f in forced) / sum(len(f.tokens) for f in forced)),
+        perplexity=math.exp(min(700.0, -sum(f.score for f in forced) / sum(len(f.tokens) for f in forced))),
         beam=config.beam,
         seconds=seconds,
         hypotheses=hypotheses,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ojak import files
 from ojak.errors import UseError
 from ojak.look.page import html, notebook
 from ojak.look.png import png
 from ojak.look.svg import svg
 from ojak.look.terminal import terminal
-from ojak.look.writing import write_whole
 from ojak.result import Translation
 
 __all__ = ["html", "notebook", "png", "save", "svg", "terminal"]
@@ -27,10 +27,10 @@ def save(translation: Translation, path: str | Path, view: str = "mean") -> None
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix == ".svg":
-        write_whole(path, svg(translation, view).encode())
+        files.write(path, svg(translation, view))
     elif suffix == ".png":
         png(translation, path, view)
     elif suffix == ".html":
-        write_whole(path, html(translation, view).encode())
+        files.write(path, html(translation, view))
     else:
         raise UseError(f"The name of a figure must end in .svg, .png or .html; found {path.name!r}.")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+from ojak import files
 from ojak.errors import UseError
 from ojak.look import fonts
 from ojak.look.drawing import Drawing, drawing
 from ojak.look.labels import has_hangul
 from ojak.look.svg import draw
-from ojak.look.writing import write_whole
 from ojak.result import Translation
 
 _ZOOM = 2.0  # two pixels a unit: sharp on today's screens and in print
@@ -24,7 +24,7 @@ def png(translation: Translation, path: str | Path, view: str = "mean") -> None:
     or the file that the environment variable OJAK_FONT names; where there is none, a warning says what to install.
     UseError where the library is missing, StorageError where the file cannot be written.
     """
-    write_whole(Path(path), pixels(drawing(translation, view)))
+    files.write(Path(path), pixels(drawing(translation, view)))
 
 
 def pixels(drawn: Drawing) -> bytes:

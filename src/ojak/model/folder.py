@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from ojak import files
-from ojak.config import Recipe, SearchConfig, read_recipe
+from ojak.config import Recipe, SearchConfig, TextConfig, read_recipe
 from ojak.errors import ConfigError, ModelError
 from ojak.model.build import build
 from ojak.model.seam import Seq2Seq
@@ -58,6 +58,14 @@ def write_config(folder: Path, recipe: Recipe, source: Tokenizer, target: Tokeni
             source.save(folder, "source")
             target.save(folder, "target")
     files.write(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_tokenizers(folder: Path, text: TextConfig) -> tuple[Tokenizer, Tokenizer]:
+    """The source and target tokenizer; one and the same where the vocabulary is shared. Raises ModelError."""
+    if text.shared:
+        both = load_tokenizer(folder, "shared", text.kind)
+        return both, both
+    return load_tokenizer(folder, "source", text.kind), load_tokenizer(folder, "target", text.kind)
 
 
 def weights_of(model: Seq2Seq) -> dict[str, torch.Tensor]:
@@ -115,8 +123,10 @@ def read_config(folder: Path) -> dict[str, Any]:
         version = config["format"]
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise ModelError(f"{path} must be a JSON object with a format number, but is not: {error!r}.") from None
-    if version != FORMAT:
-        raise ModelError(f"{path} is of format {version}, and this Ojak reads format {FORMAT}; update Ojak.")
+    if not isinstance(version, int) or version < 1:
+        raise ModelError(f"{path} must have a whole number from 1 as its format, but it is {version!r}; it is broken.")
+    if version > FORMAT:
+        raise ModelError(f"{path} is of format {version}, and this Ojak reads formats to {FORMAT}; update Ojak.")
     return dict(config)
 
 
@@ -130,9 +140,7 @@ def load(path: Path, device: torch.device) -> Loaded:
         languages = str(config["languages"][0]), str(config["languages"][1])
     except (ConfigError, ValidationError, KeyError, IndexError, TypeError) as error:
         raise ModelError(f"{folder / 'config.json'} is broken: {error}") from None
-    names = ("shared", "shared") if recipe.text.shared else ("source", "target")
-    source = load_tokenizer(folder, names[0], recipe.text.kind)
-    target = source if recipe.text.shared else load_tokenizer(folder, names[1], recipe.text.kind)
+    source, target = read_tokenizers(folder, recipe.text)
     if (len(source), len(target)) != sizes:
         raise ModelError(
             f"{folder}: config.json tells of vocabularies of {sizes} entries, but the tokenizers hold "

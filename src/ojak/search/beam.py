@@ -100,7 +100,11 @@ def beam(model: Seq2Seq, source: Tensor, config: SearchConfig, attend: bool = Fa
 
 
 def _done(finished: list[Hypothesis], ahead: float, width: int, alpha: float) -> bool:
-    """Whether no living beginning, the best of them at the normalised score `ahead`, can still get among the best."""
+    """Whether the best living beginning, at the normalised score `ahead` so far, is no better than the worst kept.
+
+    With a length penalty it might still have overtaken, since a longer one is divided by more; that is rare, and
+    waiting for it takes as long as the search again.
+    """
     if ahead == -torch.inf:
         return True
     if len(finished) < width:

@@ -62,6 +62,11 @@ def save(run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, progress: 
     return folder
 
 
+def save_progress(run: Path, progress: Progress) -> None:
+    """Writes where a run stands into its newest checkpoint, which must be of the same update."""
+    files.write(checkpoints(run)[-1] / "progress.json", json.dumps(asdict(progress), indent=2))
+
+
 def checkpoints(run: Path) -> list[Path]:
     """The checkpoints of a run, oldest first."""
     state = run / "state"

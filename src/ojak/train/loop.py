@@ -158,6 +158,8 @@ def _finish(
         if averaged.better(recipe.train.metric) > best.better(recipe.train.metric):
             best, which = averaged, f"the average of the last {len(last)} validated weights"
             write_weights(path, mean)
+            progress.best = averaged.better(recipe.train.metric)  # for whoever asks for more of this run
+            checkpoint.save_progress(run, progress)
         else:
             put_weights(model, read_weights(path), path)
     model.eval()

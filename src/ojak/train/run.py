@@ -13,21 +13,20 @@ from typing import Any
 import torch
 
 from ojak import files
-from ojak.config import Recipe, merge, read_recipe, read_toml, write_toml
+from ojak.config import Recipe, read_recipe, read_toml, write_toml
 from ojak.corpus.pair import Pair
 from ojak.corpus.read import read_pairs
 from ojak.corpus.split import hold_out
 from ojak.errors import ConfigError, ModelError, UseError
 from ojak.model.build import build
-from ojak.model.folder import Loaded, write_config
-from ojak.model.seam import Seq2Seq
+from ojak.model.folder import Loaded, read_tokenizers, write_config
 from ojak.presets import preset
 from ojak.text import Tokenizer, learn
 from ojak.train import checkpoint
 from ojak.train.card import card
 from ojak.train.checkpoint import Progress
 from ojak.train.dataset import Dataset
-from ojak.train.history import Display, History, Lines
+from ojak.train.history import Display, History, Lines, read_history
 from ojak.train.loop import loop
 from ojak.train.update import make_optimizer
 from ojak.train.validate import Validation
@@ -43,9 +42,9 @@ def train_run(
     may then be given. Raises UseError (or its kin) for bad settings, pairs or directories.
     """
     run = Path(run)
-    recipe_file = run / "recipe.toml"
+    saved = checkpoint.checkpoints(run) if resume else []
     if resume:
-        recipe = _resumed(recipe_file, settings)
+        recipe = _resumed(run, settings)
         pairs = read_pairs(recipe.data.pairs)
     else:
         if run.exists() and (not run.is_dir() or any(run.iterdir())):
@@ -58,7 +57,8 @@ def train_run(
     prepare_processor(recipe)
 
     training, dev = _parts(pairs, recipe)
-    source, target = _tokenizers(training, recipe)
+    # What was learnt together stays together, whatever is installed now.
+    source, target = read_tokenizers(run / "model", recipe.text) if saved else _tokenizers(training, recipe)
     datasets = Dataset(training, source, target, recipe), Dataset(dev, source, target, recipe)
     torch.manual_seed(recipe.seed)
     model = build(recipe.model, len(source), len(target), recipe.text.shared)
@@ -67,13 +67,18 @@ def train_run(
     optimizer = make_optimizer(model, recipe.train)
 
     progress = Progress(data=_fingerprint(training, dev))
-    if resume:
-        progress = _restore(run, model, optimizer, progress)
+    if saved:
+        progress = checkpoint.load(saved[-1], model, optimizer, progress.data)
         if settings:  # perhaps the user wants more of a run that had come to its end
             progress.ended = ""
+        elif progress.ended and (end := _end(run)):
+            shown = display or Lines()
+            shown.event(end)
+            shown.close()
+            return Validation(end["nll"], end["bleu"], end["chrf"])
     else:
-        files.write(recipe_file, write_toml(recipe))
-    write_config(run / "model", recipe, source, target)
+        write_config(run / "model", recipe, source, target)
+    files.write(run / "recipe.toml", write_toml(recipe))
     history = History(run, progress.update, display or Lines())
     try:
         history.write(
@@ -119,27 +124,22 @@ def versions() -> str:
     return " ".join([f"python {sys.version.split()[0]}", *found])
 
 
-def _resumed(recipe_file: Path, settings: Mapping[str, Any]) -> Recipe:
-    if not recipe_file.is_file():
-        raise ModelError(
-            f"A run to resume must hold recipe.toml, but {recipe_file.parent} does not; start it without --resume."
-        )
+def _end(run: Path) -> dict[str, Any] | None:
+    """The last event of a finished run; None if it was cut off before it was written."""
+    last = (read_history(run) or [{}])[-1]
+    return last if last.get("event") == "end" else None
+
+
+def _resumed(run: Path, settings: Mapping[str, Any]) -> Recipe:
+    if not (run / "recipe.toml").is_file():
+        raise ModelError(f"A run to resume must hold recipe.toml, but {run} does not; start it without --resume.")
     others = sorted(set(settings) - {"train"})
     if others:
         raise UseError(
             f"A run is resumed with its own recipe, of which only train.* may be changed, but {', '.join(others)} was "
             "given as well; leave it out, or start another run."
         )
-    merged = read_toml(recipe_file)
-    merge(merged, settings)
-    recipe = read_recipe(merged)
-    files.write(recipe_file, write_toml(recipe))
-    return recipe
-
-
-def _restore(run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, fresh: Progress) -> Progress:
-    saved = checkpoint.checkpoints(run)
-    return checkpoint.load(saved[-1], model, optimizer, fresh.data) if saved else fresh
+    return read_recipe(read_toml(run / "recipe.toml"), settings)
 
 
 def _parts(pairs: list[Pair], recipe: Recipe) -> tuple[list[Pair], list[Pair]]:
