@@ -482,3 +482,65 @@ def test_how_long_help_takes(record_property: Callable[[str, object], None]) -> 
     seconds = time.monotonic() - begun
     record_property("seconds", seconds)
     print(f"ojak --help took {seconds:.2f} s")
+
+
+# ---------------------------------------------------------------- what a reader of the code once found
+
+
+def test_settings_may_stand_anywhere(pairs: Path, tmp_path: Path) -> None:
+    orders = (
+        ["--pairs", pairs, "seed=3", "--out", "r", "model.width=4"],
+        ["seed=3", "--out", "r", "--pairs", pairs, "model.width=4"],
+        ["--out", "r", "model.width=4", "--pairs", pairs, "seed=3"],
+    )
+    for words in orders:
+        args = cli.parse(["train", *map(str, words)])
+        assert args.pairs == [str(pairs)] and sorted(args.settings) == ["model.width=4", "seed=3"]
+
+
+def test_a_pipe_that_waits_gets_its_answer(talk: Path) -> None:
+    words = [*OJAK, "translate", str(talk)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin and process.stdout
+        for line in (b"ab cd ef\n", b"gh\n"):
+            process.stdin.write(line)
+            process.stdin.flush()
+            assert process.stdout.readline().strip()  # the pipe is still open
+        process.stdin.close()
+        assert process.stdout.read() == b"" and process.wait(300) == 0
+
+
+def test_a_byte_order_mark_is_no_text(talk: Path) -> None:
+    assert (
+        run("translate", talk, given=b"\xef\xbb\xbfab cd\n").stdout == run("translate", talk, given=b"ab cd\n").stdout
+    )
+
+
+def test_a_pair_that_is_too_long_is_named_by_file_and_line(talk: Path, tmp_path: Path, here: Here) -> None:
+    (tmp_path / "long.tsv").write_text(f"ab\tAB\n\n{'ab ' * 30}\tAB\n")
+    for verb in ("score", "evaluate"):
+        assert "long.tsv, line 3: " in here.refused(verb, talk, tmp_path / "long.tsv")
+
+
+def test_any_console_can_be_written_to(talk: Path) -> None:
+    found = subprocess.run(
+        [*OJAK, "look", str(talk), "안녕 ab"], capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
+    assert found.returncode == 0 and "안녕 ab" in found.stdout.decode("utf-8")
+
+
+@pytest.mark.parametrize("version", ["1", 0, None, 1.5])
+def test_a_format_that_is_no_number_is_broken_and_not_newer(
+    version: object, talk: Path, tmp_path: Path, here: Here
+) -> None:
+    shutil.copytree(talk / "model", tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    (tmp_path / "model" / "config.json").write_text(json.dumps({**config, "format": version}))
+    message = here.refused("translate", tmp_path / "model", "x")
+    assert "broken" in message and "update Ojak" not in message
+
+
+@pytest.mark.parametrize("word", ["model.dropout=0.999", "train.clip=inf", "train.learning_rate=inf"])
+def test_numbers_that_no_training_can_take_are_refused(word: str, pairs: Path, tmp_path: Path, here: Here) -> None:
+    assert word.split("=")[0] in here.refused("train", "--pairs", pairs, "--out", tmp_path / "run", word)
+    assert not (tmp_path / "run").exists()

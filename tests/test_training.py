@@ -465,14 +465,14 @@ def cut(monkeypatch: pytest.MonkeyPatch, place: str, call: int) -> None:
 def test_a_run_cut_off_anywhere_ends_as_if_it_were_not(
     kind: str, place: str, call: int, whole: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = tmp_path / "run"
+    run, uncut = tmp_path / "run", whole(kind)
     with monkeypatch.context() as patch:
         cut(patch, place, call)
         with pytest.raises(Cut):
-            train(tiny.settings(tiny.corpus(whole(kind).parent), CHANGES[kind]), run)
+            train(tiny.settings(tiny.corpus(uncut.parent), CHANGES[kind]), run)
     train({}, run, resume=True)
-    assert tiny.state(run) == tiny.state(whole(kind))
-    assert tiny.history(run) == tiny.history(whole(kind))
+    assert tiny.state(run) == tiny.state(uncut)
+    assert tiny.history(run) == tiny.history(uncut)
     ends = [path.read_text(encoding="utf-8").partition("minutes")[2] for path in run.glob("model/README.md")]
     assert ends == [(whole(kind) / "model" / "README.md").read_text(encoding="utf-8").partition("minutes")[2]]
 
@@ -888,3 +888,63 @@ def test_weights_survive_being_written_and_read(tmp_path: Path) -> None:
         put_weights(other, read_weights(path), path)
         source, target = ragged(), ragged(3)
         assert one(source, target).states.equal(other(source, target).states)
+
+
+def test_a_pass_is_validated_once_even_if_passes_differ(tmp_path: Path) -> None:
+    """Sampled subwords make each pass another number of batches."""
+    changes = {
+        "text": {"kind": "bpe", "size": 300, "sample": 0.6},
+        "train": {"epochs": 4, "updates": 10_000, "validate_every": 0, "average": 0},
+    }
+    train(tiny.settings(tiny.corpus(tmp_path, 200), changes), tmp_path / "run")
+    events = tiny.history(tmp_path / "run")
+    passes = {event["update"]: event["epoch"] for event in events if event["event"] == "update"}
+    last = [max(update for update, number in passes.items() if number == this) for this in range(4)]
+    assert [event["update"] for event in events if event["event"] == "validation"] == last
+    assert len({after - before for before, after in zip([0, *last], last, strict=False)}) > 1, "passes must differ"
+
+
+def test_larger_batches_after_resuming_begin_the_next_pass(tmp_path: Path) -> None:
+    settings = tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 7, "batch_tokens": 40}})
+    train(settings, tmp_path / "run")
+    found = ojak.train_run(
+        {"train": {"updates": 12, "batch_tokens": 4000}}, tmp_path / "run", tiny.Silent(), resume=True
+    )
+    assert math.isfinite(found.nll)
+    assert tiny.history(tmp_path / "run")[-1]["update"] == 12
+
+
+def test_products_are_as_exact_after_training_as_before(tmp_path: Path) -> None:
+    torch.set_float32_matmul_precision("high")
+    train(tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 2, "products": "medium"}}), tmp_path / "run")
+    assert torch.get_float32_matmul_precision() == "high"
+
+
+def test_validation_translates_pairs_from_all_over_the_dev_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ojak.translate import Translator
+
+    asked: list[list[str]] = []
+    translate = Translator.translate
+
+    def watched(self: Translator, texts: Any, *others: Any) -> Any:
+        asked.append(list(texts))
+        return translate(self, texts, *others)
+
+    monkeypatch.setattr(Translator, "translate", watched)
+    dev = tiny.corpus(tmp_path, 40, seed=9)
+    changes = {"data": {"dev": [str(dev)]}, "train": {"updates": 1, "dev_sentences": 4}}
+    train(tiny.settings(tiny.corpus(tmp_path), changes), tmp_path / "run")
+    sources = [source for source, _ in tiny.pairs(40, 9)]
+    assert [sources.index(text) for text in asked[0]] == [0, 10, 20, 30]
+
+
+def test_a_resumed_run_keeps_the_tokenizer_it_was_trained_with(tmp_path: Path) -> None:
+    settings = tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 20}})
+    train(settings, tmp_path / "run")
+    before = (tmp_path / "run" / "model" / "source.vocabulary.json").read_bytes()
+    recipe = tmp_path / "run" / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("lowercase = false", "lowercase = true"))
+    ojak.train_run({"train": {"updates": 25}}, tmp_path / "run", tiny.Silent(), resume=True)
+    assert (tmp_path / "run" / "model" / "source.vocabulary.json").read_bytes() == before

@@ -76,9 +76,9 @@ def train_run(
             shown.event(end)
             shown.close()
             return Validation(end["nll"], end["bleu"], end["chrf"])
-    else:
-        write_config(run / "model", recipe, source, target)
     files.write(run / "recipe.toml", write_toml(recipe))
+    if not saved:
+        write_config(run / "model", recipe, source, target)
     history = History(run, progress.update, display or Lines())
     try:
         history.write(
