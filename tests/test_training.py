@@ -835,7 +835,7 @@ def spoil(model: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda c: c.update(format=2), "format 2.*format 1.*update Ojak"),
+        (lambda c: c.update(format=2), "format 2.*formats to 1.*update Ojak"),
         (lambda c: c.pop("format"), "format number"),
         (lambda c: c["model"].update(width=14), r"first\.weight is .* instead of"),
         (lambda c: c["model"].update(width=-1), r"model\.width"),
