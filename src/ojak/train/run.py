@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import importlib.metadata
 import sys
@@ -54,7 +53,8 @@ def train_run(
             raise ConfigError("A run needs pairs to train on, but none were named; give --pairs FILE.")
         pairs = read_pairs(asked.data.pairs)
         recipe = read_recipe(preset(len(pairs), asked.model.architecture), settings)
-    prepare_processor(recipe)
+    if recipe.train.threads:
+        torch.set_num_threads(recipe.train.threads)
 
     training, dev = _parts(pairs, recipe)
     # What was learnt together stays together, whatever is installed now.
@@ -101,20 +101,6 @@ def train_run(
         history.close()
     files.write(run / "model" / "README.md", card(recipe, progress, found, model.parameter_count(), len(training)))
     return found
-
-
-def prepare_processor(recipe: Recipe) -> None:
-    """Sets what torch keeps for the whole process: threads, and how memory is given back."""
-    if recipe.train.threads:
-        torch.set_num_threads(recipe.train.threads)
-    if sys.platform == "linux":
-        # Tensors of some megabytes come and go with every update. Without this glibc maps each of them anew from the
-        # kernel, and touching the fresh pages takes longer than the product that fills them.
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):
-            trim, mmap = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-            libc.mallopt(mmap, 1 << 30)
-            libc.mallopt(trim, 2**31 - 1)
 
 
 def versions() -> str:
