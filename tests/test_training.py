@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +43,6 @@ from ojak.train.update import make_optimizer, update
 from ojak.train.validate import Validation
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def precision() -> Iterator[None]:
-    """A run sets the precision of products for the whole process; other tests want their own back."""
-    before = torch.get_float32_matmul_precision()
-    yield
-    torch.set_float32_matmul_precision(before)
 
 
 def train(settings: dict[str, Any], run: Path, resume: bool = False) -> Validation:
@@ -781,13 +773,37 @@ def test_a_loaded_model_says_what_the_trained_one_said(whole: Callable[[str], Pa
     for kind in CHANGES:
         run = whole(kind)
         recipe = read_recipe(read_toml(run / "recipe.toml"))
-        torch.set_float32_matmul_precision(recipe.train.products)
         translator = ojak.load(run, "cpu")
         dev = hold_out(read_pairs(recipe.data.pairs), recipe.data.held_out, recipe.seed)[1]
         found = validate(translator, Dataset(dev, translator.source, translator.target, recipe), recipe)
         end = tiny.history(run)[-1]
         assert (found.nll, found.bleu, found.chrf) == pytest.approx((end["nll"], end["bleu"], end["chrf"]), rel=1e-9)
         assert math.log(end["perplexity"]) == pytest.approx(end["nll"])
+
+
+def test_a_run_leaves_the_process_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products are exact where weights are measured, coarser where they learn, also when learning breaks down."""
+    seen: dict[str, set[str]] = {"learning": set(), "measuring": set()}
+
+    def noting(place: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any) -> Any:
+            seen[place].add(torch.get_float32_matmul_precision())
+            return real(*args)
+
+        return noted
+
+    import ojak.train.update as update_module
+
+    monkeypatch.setattr(update_module, "cross_entropy", noting("learning", update_module.cross_entropy))
+    monkeypatch.setattr(loop_module, "validate", noting("measuring", loop_module.validate))
+    before = torch.get_float32_matmul_precision(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    train(tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 3}}), tmp_path / "run")
+    assert seen == {"learning": {"medium"}, "measuring": {before[0]}} and before[0] == "highest"
+    monkeypatch.setattr(update_module, "cross_entropy", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(tiny.settings(tiny.corpus(tmp_path)), tmp_path / "broken")
+    after = torch.get_float32_matmul_precision(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    assert after == before
 
 
 def test_validation_changes_nothing(whole: Callable[[str], Path], tmp_path: Path) -> None:
