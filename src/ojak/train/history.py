@@ -102,10 +102,10 @@ def read_history(run: Path) -> list[dict[str, Any]]:
 
 
 class Lines:
-    """A display of plain lines on standard error, one update line every few seconds at most."""
+    """A display of plain lines on standard error, one update line every few seconds at most, after a `name`."""
 
-    def __init__(self, every: float = 5.0) -> None:
-        self._every, self._last = every, -every
+    def __init__(self, every: float = 5.0, name: str = "") -> None:
+        self._every, self._last, self._name = every, -every, name
 
     def event(self, event: dict[str, Any]) -> None:
         now = time.monotonic()
@@ -113,7 +113,7 @@ class Lines:
             if now - self._last < self._every:
                 return
             self._last = now
-        print(describe(event), file=sys.stderr, flush=True)
+        print(f"{self._name}{describe(event)}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         pass
