@@ -964,3 +964,13 @@ def test_a_resumed_run_keeps_the_tokenizer_it_was_trained_with(tmp_path: Path) -
     recipe.write_text(recipe.read_text().replace("lowercase = false", "lowercase = true"))
     ojak.train_run({"train": {"updates": 25}}, tmp_path / "run", tiny.Silent(), resume=True)
     assert (tmp_path / "run" / "model" / "source.vocabulary.json").read_bytes() == before
+
+
+def test_half_a_checkpoint_of_a_killed_process_goes(tmp_path: Path) -> None:
+    settings = tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 10}})
+    train(settings, tmp_path / "run")
+    half = tmp_path / "run" / "state" / ".00000020.123"
+    half.mkdir()
+    (half / "weights.safetensors").write_bytes(b"half")
+    ojak.train_run({"train": {"updates": 20}}, tmp_path / "run", tiny.Silent(), resume=True)
+    assert sorted(path.name for path in half.parent.iterdir()) == ["00000010", "00000020", "average"]

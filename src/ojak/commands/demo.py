@@ -26,7 +26,7 @@ from ojak.train.history import Lines, clock, read_history
 from ojak.train.run import train_run, versions
 from ojak.translate import Translator
 
-PAIRS, HELD_OUT = 15_000, 500
+PAIRS, HELD_OUT = 14_000, 500
 SETTINGS: dict[str, Any] = {
     "text": {"kind": "unigram", "size": 4000},
     "model": {
@@ -40,7 +40,7 @@ SETTINGS: dict[str, Any] = {
     },
     "train": {
         "threads": 1,
-        "epochs": 4,
+        "epochs": 5,
         "batch_tokens": 1024,
         "learning_rate": 2e-3,
         "warmup": 200,

@@ -57,7 +57,8 @@ def save(run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, progress: 
             tensors["random.cuda"] = torch.cuda.get_rng_state(model.device)
         files.write(beside / "optimizer.safetensors", to_bytes(tensors))
         files.write(beside / "progress.json", json.dumps(asdict(progress), indent=2))
-    for old in checkpoints(run)[:-KEPT]:
+    halves = state.glob(".*")  # of a process that was killed while it saved
+    for old in [*checkpoints(run)[:-KEPT], *halves]:
         shutil.rmtree(old, ignore_errors=True)
     return folder
 
