@@ -14,10 +14,10 @@ from ojak.look import figures
 
 PICTURES = {
     # name: (run, sentence, view)
-    "demo": ("demo/ko-en", "내일 아침 아홉 시에 병원 앞에서 만나요.", "mean"),
-    "german": ("lineage/gru-additive", "Zwei Kinder wollen im Garten mit dem Hund spielen.", "mean"),
-    "korean-additive": ("korean/gru-additive-ko-en", "나는 어제 도서관에서 책을 읽었다.", "mean"),
-    "korean-transformer": ("korean/transformer-en-ko", "I read a book in the library yesterday.", "mean"),
+    "demo": ("demo/ko-en", "토요일 세 시에 도서관 앞에서 만나요.", "mean"),
+    "german": ("lineage/gru-additive", "Im Schnee läuft ein brauner Hund.", "mean"),
+    "korean": ("korean/transformer-en-ko", "A man is playing the guitar.", "mean"),
+    "chat": ("korean/transformer-en-ko", "Thank you for contacting us.", "mean"),
 }
 
 
