@@ -114,7 +114,7 @@ class TransformerConfig(_ModelSection):
                 f"{self.width} and heads is {self.heads}; choose for instance width={self.heads * 64}"
             )
         if self.positions == "sinusoid" and self.width % 2:
-            raise ValueError(f"sinusoid positions need an even width, but width is {self.width}")
+            raise ValueError(f"sinusoid positions need an even width, but width is {self.width}; choose an even one")
         return self
 
 
