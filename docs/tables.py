@@ -36,8 +36,8 @@ def results() -> str:
         "  lower is better. It compares only between models with the same vocabulary.",
         "- Each model was trained once, with the seed named. Small differences may be chance.",
         "- tokens/s counts the real target tokens of the whole training, validation included in the time.",
-        "- Minutes and tokens/s tell what a training took here, two at a time with a thread each, while other work ran on",
-        "  the machine too. They are no measurement of speed.",
+        "- Minutes and tokens/s tell what a training took here, two at a time with a thread each, while other work ran",
+        "  on the machine too. They are no measurement of speed.",
     ]
     for function in TABLES:
         lines += ["", *function()]
@@ -181,8 +181,8 @@ def pictures() -> list[str]:
         return [*about, f"The pictures: {MISSING}."]
     lines = [
         *about,
-        "Rows are the words as they were written, columns the source. Where a row looks further to the right than the row",
-        "below it, the word order is turned round. The weights show what was read, not why a word was chosen.",
+        "Rows are the words as they were written, columns the source. Where a row looks further to the right than the",
+        "row below it, the word order is turned round. The weights show what was read, not why a word was chosen.",
     ]
     for name, its in result["pictures"].items():
         lines += ["", f"`{its['run']}`: {its['source']} → {its['translation']}", ""]
