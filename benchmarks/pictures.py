@@ -14,7 +14,7 @@ from ojak.look import figures
 
 PICTURES = {
     # name: (run, sentence, view)
-    "demo": ("demo/ko-en", "토요일 세 시에 도서관 앞에서 만나요.", "mean"),
+    "demo": ("demo/ko-en", "늦게까지 깨어 있을 때마다 어지러워요.", "mean"),
     "german": ("lineage/gru-additive", "Im Schnee läuft ein brauner Hund.", "mean"),
     "korean": ("korean/transformer-en-ko", "A man is playing the guitar.", "mean"),
     "chat": ("korean/transformer-en-ko", "Thank you for contacting us.", "mean"),

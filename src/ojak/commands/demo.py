@@ -78,8 +78,8 @@ def run(args: argparse.Namespace) -> int:
     result["seconds_total"] = time.monotonic() - begun
     _say(
         f"Done in {clock(result['seconds_total'])}. Now try:\n"
-        f"  echo 'Where is the nearest pharmacy?' | {sys.argv[0]} translate {out}/en-ko\n"
-        f"  {sys.argv[0]} look {out}/ko-en '가장 가까운 약국이 어디예요?'"
+        f"  echo 'My head hurts.' | {sys.argv[0]} translate {out}/en-ko\n"
+        f"  {sys.argv[0]} look {out}/ko-en '늦게까지 깨어 있을 때마다 어지러워요.'"
     )
     if args.json:
         files.write(Path(args.json), json.dumps(result, ensure_ascii=False, indent=1) + "\n")
