@@ -44,7 +44,9 @@ class TextConfig(_Section):
     shared: bool = Field(False, description="one vocabulary for both languages")
     lowercase: bool = Field(False, description="fold case before cutting")
     min_frequency: int = Field(1, ge=1, description="rarer words or characters become <unk> (not for subwords)")
-    sample: float = Field(0.0, ge=0, lt=1, description="subword sampling in training; 0: off")
+    sample: float = Field(
+        0.0, ge=0, lt=1, description="subword sampling in training, drawn anew in each process; 0: off"
+    )
 
 
 class _ModelSection(_Section):

@@ -62,7 +62,8 @@ class Dataset:
     def _sample(self, number: int) -> None:
         """Cuts the text anew (Kudo 2018, Provilkov 2020), or as without sampling where the cut is too long.
 
-        It depends on the pass alone and not on those before it, so that a run may be resumed in any of them.
+        It depends on the pass alone and not on those before it. But SentencePiece mixes something of the process into
+        its seed: only within one process is the same pass cut alike, and a sampled run is not repeated to the bit.
         """
         first = hash((self._recipe.seed, number)) % 2**31  # of small whole numbers, so the same on every machine
         longest = self._recipe.model.max_length - 1
