@@ -77,6 +77,7 @@ def loop(
                 progress.seconds = spent + time.monotonic() - begun
                 if progress.update % config.log_every == 0 or progress.update == 1 or progress.ended:
                     speed, pace = window.measure(progress)
+                    window = _Window(progress)
                     history.write(
                         "update",
                         progress.update,
@@ -189,7 +190,6 @@ class _Window:
         seconds = max(time.monotonic() - self._time, 1e-9)
         speed = (progress.tokens - self._tokens) / seconds
         pace = seconds / max(1, progress.update - self._update)
-        self.__init__(progress)  # type: ignore[misc]
         return speed, pace
 
 
