@@ -53,7 +53,12 @@ GRU = [
 CONTENDERS: dict[str, tuple[str, str, list[str], bool]] = {
     "transformer/ojak bf16": ("", "ojak_training.py", [*TRANSFORMER, "train.precision=bf16"], False),
     "transformer/ojak fp32": ("", "ojak_training.py", [*TRANSFORMER, "train.precision=fp32"], False),
-    "transformer/ojak bf16, as it comes": ("", "ojak_training.py", ["model.dropout=0.1", "train.precision=bf16"], False),
+    "transformer/ojak bf16, as it comes": (
+        "",
+        "ojak_training.py",
+        ["model.dropout=0.1", "train.precision=bf16"],
+        False,
+    ),
     "transformer/torch.nn.Transformer": ("", "torch_transformer.py", [], False),
     "transformer/torch.nn.Transformer, tuned": ("", "torch_transformer.py", ["--medium"], True),
     "transformer/torch.nn.Transformer bf16, tuned": ("", "torch_transformer.py", ["--bf16", "--medium"], True),

@@ -51,10 +51,9 @@ class FusedCrossEntropy(torch.autograd.Function):
             torch.mm(chances, near, out=of_states[begin : begin + rows])
             of_weight += torch.mm(chances.T, piece)
             of_bias += chances.sum(0).to(exact)
-            if smoothing:
-                of_weight -= even * wide.sum(0)
         if smoothing:
             of_states -= (smoothing * middle).to(states.dtype)
+            of_weight -= even * states.sum(0, dtype=exact)
             of_bias -= even * count
         ctx.save_for_backward(of_states, of_weight, of_bias)
         return -((1 - smoothing) * true + smoothing * level), -true
