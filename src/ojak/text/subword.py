@@ -8,12 +8,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import sentencepiece
 
 from ojak.errors import ConfigError, DataError
 from ojak.files import write
-from ojak.text.normalise import normalise
-from ojak.text.tokenizer import Kind, Tokenizer
+from ojak.text.normalise import normalise, normalise_lines
+from ojak.text.tokenizer import Kind, Tokenizer, joined
 from ojak.text.vocabulary import (
     BOS,
     EOS,
@@ -62,6 +64,26 @@ class SubwordTokenizer(Tokenizer):
         write(folder / f"{name}.spm", self._model)
         write_record(folder, name, {"kind": self.kind, "lowercase": self.lowercase, "size": len(self)})
 
+    def encode_lines(self, lines: str) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+        return joined(self._processor.encode(normalise_lines(lines, self.lowercase)))
+
+    def best_cuts(self, word: str, count: int) -> tuple[list[tuple[int, ...]], list[float]]:
+        """The likeliest cuts of a word into ids, and the logarithms of their probabilities (unigram)."""
+        best = self._processor.nbest_encode(word, nbest_size=count, return_type="proto").nbests
+        return [tuple(piece.id for piece in cut.pieces) for cut in best], [float(cut.score) for cut in best]
+
+    def rank(self, piece: str) -> float | None:
+        """Where a piece stands in the order of merges, lower ones first (bpe); None for what is no piece."""
+        number = self._processor.piece_to_id(piece)
+        return None if number == UNK else -float(self._processor.get_score(number))
+
+    def piece_ids(self, piece: str) -> list[int]:
+        """The id of a piece, or those of its bytes where it is none."""
+        number = self._processor.piece_to_id(piece)
+        if number != UNK:
+            return [number]
+        return [self._processor.piece_to_id(f"<0x{byte:02X}>") for byte in piece.encode("utf-8")]
+
     def _encode(self, text: str, sample: float, seed: int | None) -> list[int]:
         if sample <= 0:
             return list(self._processor.encode(text))
@@ -80,7 +102,8 @@ def learn_subwords(sentences: Iterable[str], kind: Kind, size: int, lowercase: b
     The same sentences, size and seed give the same model, on any number of cores. Raises ConfigError where `size` has
     no room for the bytes and each character of the corpus, DataError where there is no text.
     """
-    sample = _sample((normalise(sentence, lowercase) for sentence in sentences), MOST_SENTENCES, seed)
+    drawn = _sample(sentences, MOST_SENTENCES, seed)
+    sample = [normalise(sentence, lowercase) for sentence in drawn]
     # U+2585 is SentencePiece's own sign for an unknown character: it would leave out sentences that hold it.
     sample = [text.replace("\u2585", " ") for text in sample]
     texts = [text[start : start + LONGEST] for text in sample for start in range(0, len(text), LONGEST)]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from ojak.text.normalise import normalise
+import numpy as np
+import numpy.typing as npt
+
+from ojak.text.normalise import normalise, normalise_lines
 
 Kind = Literal["unigram", "bpe", "word", "character"]
 KINDS: tuple[Kind, ...] = ("unigram", "bpe", "word", "character")
@@ -32,6 +36,11 @@ class Tokenizer(ABC):
         gives the same draw; without one the draws go on from the last.
         """
         return self._encode(normalise(text, self.lowercase), sample, seed)
+
+    def encode_lines(self, lines: str) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+        """The ids of many texts, one a line, end to end, and the count of each text's ids: what `encode` gives, but
+        for a corpus at once."""
+        return joined([self._encode(text, 0.0, None) for text in normalise_lines(lines, self.lowercase)])
 
     def decode(self, ids: Sequence[int]) -> str:
         """Raw text on one line, normalised. Specials are left out. Raises IndexError for an id outside the size."""
@@ -62,3 +71,8 @@ class Tokenizer(ABC):
     @abstractmethod
     def _decode(self, ids: Sequence[int]) -> str:
         """Text of ids, specials left out, not yet normalised."""
+
+
+def joined(rows: list[list[int]]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+    return np.fromiter(chain.from_iterable(rows), dtype=np.uint32, count=int(lengths.sum())), lengths
