@@ -38,6 +38,7 @@ from ojak.search.greedy import greedy
 from ojak.text.vocabulary import BOS, EOS, PAD
 from ojak.train import loop as loop_module
 from ojak.train.loop import Interrupted
+from ojak.train.precision import Working
 from ojak.train.schedule import learning_rate
 from ojak.train.update import make_optimizer, update
 from ojak.train.validate import Validation
@@ -161,7 +162,7 @@ def test_cutting_an_update_into_batches_changes_nothing(name: str) -> None:
 
     def once(batches: list[Batch]) -> tuple[Any, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         model = make(name)
-        seen = update(model, batches, make_optimizer(model, config), 0.01, config)
+        seen = update(Working(model, config), batches, make_optimizer(model, config), 0.01, config)
         return seen, {key: weight.grad.clone() for key, weight in model.named_parameters()}, weights_of(model)  # type: ignore[union-attr]
 
     (one, gradients, weights), (other, cut_gradients, cut_weights) = once(whole), once(cut)
@@ -224,7 +225,7 @@ def taught(
     for step in range(1, updates + 1):
         rows = drawn(generator, 64, longest)
         batch = collate(rows, [row[::turn] for row in rows], CPU)
-        update(model, [batch], optimizer, learning_rate(step, updates, config), config)
+        update(Working(model, config), [batch], optimizer, learning_rate(step, updates, config), config)
     model.eval()
     rows = drawn(generator, 200, longest)
     found = greedy(model, sources(rows, CPU), SearchConfig(beam=1), attend=bool(model.views))
@@ -298,7 +299,8 @@ def whole(folder: Path) -> Callable[[str], Path]:
 
 def test_a_run_directory_explains_itself(whole: Callable[[str], Path]) -> None:
     run = whole("words")
-    assert {path.name for path in run.iterdir()} == {"recipe.toml", "model", "state", "history.jsonl", "events"}
+    assert {path.name for path in run.iterdir()} == {"recipe.toml", "data", "model", "state", "history.jsonl", "events"}
+    assert {path.name for path in (run / "data").iterdir()} >= {"store.json", "part-00000.safetensors", "dev.jsonl"}
     names = {path.name for path in (run / "model").iterdir()}
     assert names >= {"config.json", "weights.safetensors", "README.md"}
     assert {path.name for path in (run / "state").iterdir()} == {"00000030", "00000040", "average"}
@@ -767,7 +769,7 @@ def test_a_loaded_model_says_what_the_trained_one_said(whole: Callable[[str], Pa
     """The end of the history was measured on the weights in memory; the same is found from the directory."""
     from ojak.config import read_recipe
     from ojak.corpus.read import read_pairs
-    from ojak.train.dataset import Dataset
+    from ojak.train.dataset import Dev
     from ojak.train.validate import validate
 
     for kind in CHANGES:
@@ -775,7 +777,7 @@ def test_a_loaded_model_says_what_the_trained_one_said(whole: Callable[[str], Pa
         recipe = read_recipe(read_toml(run / "recipe.toml"))
         translator = ojak.load(run, "cpu")
         dev = hold_out(read_pairs(recipe.data.pairs), recipe.data.held_out, recipe.seed)[1]
-        found = validate(translator, Dataset(dev, translator.source, translator.target, recipe), recipe)
+        found = validate(translator, Dev(dev, translator.source, translator.target, recipe), recipe)
         end = tiny.history(run)[-1]
         assert (found.nll, found.bleu, found.chrf) == pytest.approx((end["nll"], end["bleu"], end["chrf"]), rel=1e-9)
         assert math.log(end["perplexity"]) == pytest.approx(end["nll"])
@@ -907,10 +909,11 @@ def test_weights_survive_being_written_and_read(tmp_path: Path) -> None:
 
 
 def test_a_pass_is_validated_once_even_if_passes_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with sampled subwords, which make each pass another number of batches."""
-    from ojak.train.dataset import Dataset
+    """As with corpora of several windows, which make each pass another number of batches."""
+    from ojak.train.dataset import Epoch
 
-    monkeypatch.setattr(Dataset, "epoch", lambda self, number: self.in_order()[number % 3 :])
+    plan = Epoch._plan
+    monkeypatch.setattr(Epoch, "_plan", lambda self, window: plan(self, window)[self._number % 3 :])
     changes = {"train": {"epochs": 4, "updates": 10_000, "validate_every": 0, "average": 0}}
     train(tiny.settings(tiny.corpus(tmp_path), changes), tmp_path / "run")
     events = tiny.history(tmp_path / "run")
@@ -932,7 +935,7 @@ def test_larger_batches_after_resuming_begin_the_next_pass(tmp_path: Path) -> No
 
 def test_products_are_as_exact_after_training_as_before(tmp_path: Path) -> None:
     torch.set_float32_matmul_precision("high")
-    train(tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 2, "products": "medium"}}), tmp_path / "run")
+    train(tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 2, "precision": "fp32"}}), tmp_path / "run")
     assert torch.get_float32_matmul_precision() == "high"
 
 

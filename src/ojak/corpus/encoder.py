@@ -64,12 +64,12 @@ class Block:
 
 def encode_block(texts: tuple[str, str], source: Tokenizer, target: Tokenizer, longest: int) -> Block:
     """The ids of sources and targets, each given as one text a line, without the pairs that do not fit."""
-    ids, lengths = zip(source.encode_lines(texts[0]), target.encode_lines(texts[1]), strict=True)
-    fits = np.logical_and.reduce([(side > 0) & (side <= longest) for side in lengths])
+    (ids, lengths), (other_ids, other_lengths) = source.encode_lines(texts[0]), target.encode_lines(texts[1])
+    fits = (lengths > 0) & (lengths <= longest) & (other_lengths > 0) & (other_lengths <= longest)
     if not fits.all():
-        ids = tuple(side[np.repeat(fits, length)] for side, length in zip(ids, lengths, strict=True))
-        lengths = tuple(length[fits] for length in lengths)
-    return Block((lengths[0], lengths[1]), (ids[0], ids[1]), int((~fits).sum()))
+        ids, other_ids = ids[np.repeat(fits, lengths)], other_ids[np.repeat(fits, other_lengths)]
+        lengths, other_lengths = lengths[fits], other_lengths[fits]
+    return Block((lengths, other_lengths), (ids, other_ids), int((~fits).sum()))
 
 
 def encode_blocks(blocks: Iterable[tuple[str, str]], sides: Sides, processes: int) -> Iterator[Block]:

@@ -36,20 +36,31 @@ class HeldOut:
     """pairs that `training` dropped, because a side of them is held out"""
     _sources: set[str] = field(default_factory=set)
     _targets: set[str] = field(default_factory=set)
+    _place: int = 0
 
     def __post_init__(self) -> None:
         for pair in (pair for part in self.parts.values() for pair in part):
             self._sources.add(fold(pair.source))
             self._targets.add(fold(pair.target))
 
+    def forget(self) -> None:
+        """Lets sentences of the parts stay in training, where they were not set aside but given."""
+        self._sources.clear()
+        self._targets.clear()
+
+    def begin(self) -> None:
+        """Before the corpus is read again from its beginning, in one stream or in several of which it is made."""
+        self.left_out = self._place = 0
+
     def training(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
-        """The pairs to train on, of the same corpus read again: those not set aside, without those of which a source
-        or target is, after `fold`."""
-        self.left_out = 0
-        for place, pair in enumerate(pairs):
+        """The pairs to train on, of the corpus or its next stream: those not set aside, without those of which a
+        source or target is, after `fold`."""
+        some = bool(self._sources)
+        for pair in pairs:
+            place, self._place = self._place, self._place + 1
             if place in self.places:
                 continue
-            if fold(pair.source) in self._sources or fold(pair.target) in self._targets:
+            if some and (fold(pair.source) in self._sources or fold(pair.target) in self._targets):
                 self.left_out += 1
             else:
                 yield pair
@@ -94,6 +105,7 @@ def hold_out(pairs: Sequence[Pair], count: int, seed: int) -> tuple[list[Pair], 
     Raises DataError when there are too few pairs to do this.
     """
     held = choose(pairs, {"dev": count}, seed)
+    held.begin()
     train = list(held.training(pairs))
     must_be_left(train)
     return train, held.parts["dev"]

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from ojak.config import ModelConfig
+from ojak.model.embedding import Embedding
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,13 @@ class Decoded:
 class Seq2Seq(nn.Module, ABC):
     """An encoder and a decoder, whichever they are.
 
-    `views` names the K attention views, none for a model without attention. `project` is the output layer.
+    `views` names the K attention views, none for a model without attention. `source` and `target` look up the words,
+    `project` is the output layer.
     """
 
     views: tuple[str, ...]
+    source: Embedding
+    target: Embedding
     project: nn.Linear
 
     def __init__(self, config: ModelConfig) -> None:
@@ -100,7 +104,7 @@ class Seq2Seq(nn.Module, ABC):
 
     def output(self, states: Tensor) -> Tensor:
         """The logits (…,V) of states (…,D)."""
-        logits: Tensor = self.project(states)
+        logits: Tensor = self.project(states.to(self.project.weight.dtype))
         return logits
 
     def forward(self, source: Tensor, target_in: Tensor, attend: bool = False) -> Decoded:
@@ -111,6 +115,11 @@ class Seq2Seq(nn.Module, ABC):
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.project.weight.device
+
+    @property
+    @abstractmethod
+    def dtype(self) -> torch.dtype:
+        """What states are computed in: the type of all weights but those of the words and of the output layer."""
 
     def parameter_count(self) -> int:
         """How many numbers are learnt; tied ones count once."""

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ojak.text.normalise import SPACE
 from ojak.text.subword import SubwordTokenizer
@@ -21,7 +22,7 @@ from ojak.text.tokenizer import Tokenizer
 CUTS = 32  # the likeliest cuts of a word, from which one is drawn
 WORDS = 20_000  # words whose cuts are kept in memory
 
-Row = Sequence[int] | np.ndarray[Any, Any]
+Row = Sequence[int] | npt.NDArray[np.integer[Any]]
 
 
 class Sampler:

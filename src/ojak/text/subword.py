@@ -6,7 +6,7 @@ import io
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,8 @@ from ojak.text.vocabulary import (
 MOST_SENTENCES = 1_000_000  # learnt from; more change the vocabulary hardly and the waiting time a lot
 LONGEST = 2_000  # characters of a sentence learnt from in one piece; longer ones are cut, not dropped
 BYTES = 256
+
+Item = TypeVar("Item")
 
 
 class SubwordTokenizer(Tokenizer):
@@ -102,7 +104,7 @@ def learn_subwords(sentences: Iterable[str], kind: Kind, size: int, lowercase: b
     The same sentences, size and seed give the same model, on any number of cores. Raises ConfigError where `size` has
     no room for the bytes and each character of the corpus, DataError where there is no text.
     """
-    drawn = _sample(sentences, MOST_SENTENCES, seed)
+    drawn = reservoir(sentences, MOST_SENTENCES, seed)
     sample = [normalise(sentence, lowercase) for sentence in drawn]
     # U+2585 is SentencePiece's own sign for an unknown character: it would leave out sentences that hold it.
     sample = [text.replace("\u2585", " ") for text in sample]
@@ -153,13 +155,13 @@ def load_subwords(folder: Path, name: str, kind: Kind, record: dict[str, Any]) -
     return tokenizer
 
 
-def _sample(texts: Iterable[str], most: int, seed: int) -> list[str]:
-    """All texts, or `most` of them, each as likely as any other, in one pass (reservoir sampling)."""
+def reservoir(items: Iterable[Item], most: int, seed: int) -> list[Item]:
+    """All items, or `most` of them, each as likely as any other, in one pass (reservoir sampling)."""
     draw = random.Random(seed)
-    kept: list[str] = []
-    for number, text in enumerate(texts):
+    kept: list[Item] = []
+    for number, item in enumerate(items):
         if number < most:
-            kept.append(text)
+            kept.append(item)
         elif (place := draw.randrange(number + 1)) < most:
-            kept[place] = text
+            kept[place] = item
     return kept

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ojak.batch import Batch, collate, plan
+from ojak.batch import Batch, Ids, collate, plan
 from ojak.config import Recipe
 from ojak.corpus.pair import Pair
 from ojak.corpus.store import Rows, Store
@@ -52,7 +52,8 @@ class Dev:
         """All pairs, by length."""
         lengths = [np.array([len(ids) for ids in side], dtype=np.int64) for side in self._ids]
         for places in plan(lengths[0], lengths[1], self._budget):
-            yield collate(*([side[place] for place in places] for side in self._ids), device)
+            source, target = ([side[place] for place in places] for side in self._ids)
+            yield collate(source, target, device)
 
 
 class Training:
@@ -145,7 +146,7 @@ class Epoch:
         return np.concatenate(found)
 
     def _batch(self, rows: Rows, places: Places, which: tuple[int, int], device: torch.device) -> Batch:
-        sides = [rows.take(side, places) for side in (0, 1)]
+        sides: list[Sequence[Ids]] = [rows.take(side, places) for side in (0, 1)]
         if self._training.recipe.text.sample:
             generator = self._generator(*which, 3)
             longest = self._training.recipe.model.max_length - 1

@@ -19,6 +19,7 @@ from ojak.train import checkpoint
 from ojak.train.checkpoint import Progress
 from ojak.train.dataset import Dev, Training
 from ojak.train.history import History
+from ojak.train.precision import Working
 from ojak.train.schedule import learning_rate
 from ojak.train.update import update
 from ojak.train.validate import Validation, validate
@@ -46,23 +47,23 @@ def loop(
     Raises Interrupted after saving when a signal asks for it, and OjakError when the loss is not finite.
     """
     config, model = recipe.train, translator.model
-    model.train()
+    working = Working(model.train(), config)
     begun, spent = time.monotonic(), progress.seconds
     window = _Window(progress)
     progress.ended = progress.ended or _limit(progress, recipe)
     with _stop_on_signals() as asked:
         while not progress.ended:
-            this_pass = train.epoch(progress.epoch)
-            if progress.batch >= len(this_pass):  # resumed with larger batches, of which the pass has fewer
+            epoch = train.epoch(progress.epoch)
+            if progress.batch >= len(epoch):  # resumed with larger batches, of which the pass has fewer
                 progress.epoch, progress.batch = progress.epoch + 1, 0
                 progress.ended = _limit(progress, recipe)
                 continue
-            last = min(config.updates, config.epochs * len(this_pass) if config.epochs else config.updates)
-            for batch in this_pass.batches(progress.batch, model.device):
+            last = min(config.updates, config.epochs * len(epoch) if config.epochs else config.updates)
+            for batch in epoch.batches(progress.batch, model.device):
                 # 1. Learn from a batch.
                 progress.update += 1
                 rate = learning_rate(progress.update, last, config)
-                seen = update(model, [batch], optimizer, rate, config)
+                seen = update(working, [batch], optimizer, rate, config)
                 if not math.isfinite(seen.loss) or not math.isfinite(seen.gradient):
                     raise OjakError(
                         f"The loss must be finite, but at update {progress.update} it is {seen.loss} with a gradient "
@@ -71,7 +72,7 @@ def loop(
                 progress.tokens += seen.tokens
                 this_pass = progress.epoch
                 progress.batch += 1
-                if progress.batch == len(this_pass):
+                if progress.batch == len(epoch):
                     progress.epoch, progress.batch = progress.epoch + 1, 0
                 progress.ended = _limit(progress, recipe)
                 progress.seconds = spent + time.monotonic() - begun
@@ -120,9 +121,7 @@ def _limit(progress: Progress, recipe: Recipe) -> str:
     return f"{config.updates} updates" if progress.update >= config.updates else ""
 
 
-def _judge(
-    run: Path, recipe: Recipe, translator: Translator, dev: Dev, progress: Progress, history: History
-) -> None:
+def _judge(run: Path, recipe: Recipe, translator: Translator, dev: Dev, progress: Progress, history: History) -> None:
     """Validates; keeps the weights if they are the best so far, and for the average; stops when patience is over."""
     config = recipe.train
     found = validate(translator, dev, recipe)

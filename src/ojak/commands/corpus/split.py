@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     held = choose(pairs(args, args.files, notes), sizes, args.seed)
     tell(notes)
     labels: dict[str, Counter[str]] = {"train": Counter()}
+    held.begin()
     train = held.training(pairs(args, args.files, Notes()))
 
     def counted() -> Any:
