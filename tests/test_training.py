@@ -715,6 +715,7 @@ def test_a_tensorboard_file_that_does_not_fit_ends_a_run(
     """It must not hold the run up, as a queue would whose reader has died."""
     from tensorboardX.record_writer import RecordWriter
 
+    settings = tiny.settings(tiny.corpus(whole("words").parent))  # made before anything is broken
     real, sizes = RecordWriter.flush, []
 
     def flush(self: Any) -> None:
@@ -724,7 +725,7 @@ def test_a_tensorboard_file_that_does_not_fit_ends_a_run(
 
     monkeypatch.setattr(RecordWriter, "flush", flush)
     with pytest.raises(StorageError, match="File too large"):
-        train(tiny.settings(tiny.corpus(whole("words").parent)), tmp_path / "run")
+        train(settings, tmp_path / "run")
     assert len(sizes) > 5
 
 

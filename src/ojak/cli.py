@@ -34,7 +34,9 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", metavar="FILE", help="write the figures of the demo to a file too")
 
     train = verbs.add_parser("train", help="train a translator on files of sentence pairs", epilog=KEYS)
-    train.add_argument("--pairs", nargs="+", metavar="FILE", help="files of source TAB target lines (.tsv, .tsv.gz)")
+    train.add_argument(
+        "--pairs", nargs="+", metavar="FILE", help="files of pairs, globs, SOURCE,TARGET files, or a packed corpus"
+    )
     train.add_argument("--dev", nargs="+", metavar="FILE", help="pairs to validate on (default: some are held out)")
     train.add_argument("--out", required=True, metavar="RUN", help="the run directory to make")
     train.add_argument("--recipe", nargs="+", default=[], metavar="FILE", help="TOML files of settings, later ones win")
@@ -122,6 +124,13 @@ def _corpus(verb: argparse.ArgumentParser) -> None:
             "--near", type=float, default=90.0, metavar="X", help="tell sentences that agree to X of 100; 0: do not"
         )
 
+    pack = actions.add_parser("pack", help="tokenise once, for training on what does not fit in memory", epilog=KEYS)
+    pack.add_argument("--pairs", nargs="+", metavar="FILE", help="files of pairs, globs, or SOURCE,TARGET files")
+    pack.add_argument("--dev", nargs="+", metavar="FILE", help="pairs to validate on (default: some are held out)")
+    pack.add_argument("--out", required=True, metavar="DIR", help="the packed corpus; what was cut off goes on")
+    pack.add_argument("--recipe", nargs="+", default=[], metavar="FILE", help="TOML files of settings, later ones win")
+    pack.add_argument("settings", nargs="*", metavar="key=value", help="such as text.size=16000 data.source=en")
+
     for action in (inspect, clean, split, leaks):
         action.add_argument("--json", action="store_true", help="print one JSON object")
         action.add_argument("--seed", type=int, default=1, help="of what is drawn (1)")
@@ -156,7 +165,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     root = parser()
     args, rest = root.parse_known_args(argv)
     # argparse takes optional words that follow an option for strays, or for more files of that option.
-    if args.verb == "train":
+    if args.verb == "train" or (args.verb == "corpus" and args.action == "pack"):
         args.settings += [word for word in rest if not word.startswith("-")]
         rest = [word for word in rest if word.startswith("-")]
         for name in ("pairs", "dev", "recipe"):

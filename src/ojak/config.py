@@ -68,6 +68,8 @@ class TextConfig(_Section):
     size: int = Field(8000, ge=8, description="entries of a vocabulary, at most (of each, when not shared)")
     shared: bool = Field(False, description="one vocabulary for both languages")
     lowercase: bool = Field(False, description="fold case before cutting")
+    width: bool = Field(False, description="fold full-width and half-width forms into ordinary ones")
+    punctuation: bool = Field(False, description="make one of all quotes, of all dashes and of all middle dots")
     min_frequency: int = Field(1, ge=1, description="rarer words or characters become <unk> (not for subwords)")
     sample: float = Field(0.0, ge=0, lt=1, description="subword sampling in training, other cuts in every pass; 0: off")
 

@@ -9,7 +9,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from ojak import files
 from ojak.corpus.encoder import Block, Sides, encode_blocks
 from ojak.corpus.pair import Pair, chunks
 from ojak.corpus.store import CHUNK, FORMAT, SIDES, Store, part_file
-from ojak.errors import DataError
+from ojak.errors import DataError, UseError
 
 BLOCK = 8192  # pairs that a process encodes at once
 PART = 32  # blocks of a part: 262,144 pairs
@@ -46,12 +45,10 @@ def pack(
 ) -> Store:
     """Packs corpora, one after the other, into `folder`, where `sides` has saved its tokenizers.
 
-    A folder that was begun with the same `about` goes on behind its last whole part, if the pairs before are still the
-    same; else it is begun anew. `processes` is how many encode beside this one, which reads: None for one a core,
-    once there are many pairs. Memory holds some parts of the ids, whatever the corpora's size. Raises DataError where
-    no pair fits the model, StorageError when the disk is full.
+    The folder is one that `begin` has made; parts in it that are whole are not done again. `processes` is how many
+    encode beside this one, which reads: None for one a core, once there are many pairs. Memory holds some parts of the
+    ids, whatever the corpora's size. Raises DataError where no pair fits the model, StorageError when the disk is full.
     """
-    begin(folder, about)
     writer = _Writer(folder, sides, processes, progress)
     for number, pairs in enumerate(corpora):
         writer.add(number, pairs)
@@ -75,16 +72,21 @@ def pack(
     return Store.open(folder)
 
 
-def begin(folder: Path, about: dict[str, Any]) -> None:
-    """Makes the folder, or leaves what was begun in it with the same `about`; anything else in it goes."""
+def begin(folder: Path, about: dict[str, Any], anew: bool = False) -> None:
+    """Makes the folder, or leaves what was begun in it with the same `about`. A corpus begun with another goes where
+    it may be made `anew`. Raises UseError where it may not, and where the folder holds something else."""
     path = folder / "about.json"
     text = json.dumps(about, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-    with suppress(OSError, ValueError):
-        if path.read_text(encoding="utf-8") == text:
-            return
-    with files.explained(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
+    if path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text:
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not (anew and path.is_file()):
+            raise UseError(
+                f"A corpus must be packed into a directory that is new or empty, or goes on with the same files and "
+                f"settings, but {folder} holds something else. Choose another, or remove it."
+            )
+        with files.explained(folder):
+            shutil.rmtree(folder)
     files.write(path, text)
 
 

@@ -72,7 +72,7 @@ def prepare(settings: Mapping[str, Any], folder: Path, tell: Tell, settle: Calla
     held = files.survey(asked.seed)
     recipe = read_recipe(preset(held.total, asked.model.architecture), settings)
     settle(recipe)
-    return _pack(recipe, folder, files, held, tell, None)
+    return _pack(recipe, folder, files, held, tell)
 
 
 def reopen(recipe: Recipe, folder: Path, tell: Tell, tokenizers: tuple[Tokenizer, Tokenizer] | None) -> Prepared:
@@ -87,7 +87,7 @@ def reopen(recipe: Recipe, folder: Path, tell: Tell, tokenizers: tuple[Tokenizer
         if about["data"] == _data(recipe) and there == _seals(there):
             return _from_store(store, recipe)
     files = _Files(recipe.data, tell)
-    return _pack(recipe, folder, files, files.survey(recipe.seed), tell, tokenizers)
+    return _pack(recipe, folder, files, files.survey(recipe.seed), tell, tokenizers, anew=True)
 
 
 class _Files:
@@ -170,7 +170,8 @@ def _pack(
     files: _Files,
     held: HeldOut,
     tell: Tell,
-    tokenizers: tuple[Tokenizer, Tokenizer] | None,
+    tokenizers: tuple[Tokenizer, Tokenizer] | None = None,
+    anew: bool = False,
 ) -> Prepared:
     text = recipe.text
     about = {
@@ -180,7 +181,7 @@ def _pack(
         "seed": recipe.seed,
         "files": files.seals(),
     }
-    begin(folder, about)
+    begin(folder, about, anew)
     sides = Sides(folder, text.kind, text.shared, recipe.model.max_length - 1)
     source, target = tokenizers or _learnt(recipe, files, held)
     sides.save(source, target)
@@ -201,8 +202,16 @@ def _learnt(recipe: Recipe, files: _Files, held: HeldOut) -> tuple[Tokenizer, To
     text = recipe.text
 
     def of(sentences: Iterable[str]) -> Tokenizer:
-        rare = text.min_frequency
-        return learn(sentences, text.kind, text.size, lowercase=text.lowercase, min_frequency=rare, seed=recipe.seed)
+        return learn(
+            sentences,
+            text.kind,
+            text.size,
+            lowercase=text.lowercase,
+            width=text.width,
+            punctuation=text.punctuation,
+            min_frequency=text.min_frequency,
+            seed=recipe.seed,
+        )
 
     most = MOST_SENTENCES // 2 if text.shared else MOST_SENTENCES
     drawn = reservoir(itertools.chain.from_iterable(files.training(held)), most, recipe.seed)
@@ -230,8 +239,8 @@ def _opened(store: Store, asked: Recipe, settings: Mapping[str, Any]) -> Prepare
     about = store.record["about"]
     was = read_recipe({"text": about["text"], "data": about["data"]})
     fixed: dict[str, Any] = {
-        "text": {key: getattr(was.text, key) for key in ("kind", "size", "shared", "lowercase", "min_frequency")},
-        "data": {key: getattr(was.data, key) for key in ("source", "target", "reverse")},
+        "text": was.text.model_dump(exclude={"sample"}),
+        "data": was.data.model_dump(include={"source", "target", "reverse"}),
     }
     layers: dict[str, Any] = preset(len(store), asked.model.architecture)
     merge(layers, fixed)

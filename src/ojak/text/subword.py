@@ -14,7 +14,7 @@ import sentencepiece
 
 from ojak.errors import ConfigError, DataError
 from ojak.files import write
-from ojak.text.normalise import normalise, normalise_lines
+from ojak.text.normalise import Form
 from ojak.text.tokenizer import Kind, Tokenizer, joined
 from ojak.text.vocabulary import (
     BOS,
@@ -42,10 +42,10 @@ class SubwordTokenizer(Tokenizer):
     out of `encode`.
     """
 
-    def __init__(self, kind: Kind, model: bytes, lowercase: bool) -> None:
+    def __init__(self, kind: Kind, model: bytes, form: Form) -> None:
         """Takes the bytes of a SentencePiece model file. Raises RuntimeError or ValueError where they are none."""
         self.kind = kind
-        self.lowercase = lowercase
+        self.form = form
         self._model = model
         self._processor: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
         ids = tuple(getattr(self._processor, f"{name}_id")() for name in ("pad", "unk", "bos", "eos"))
@@ -64,10 +64,10 @@ class SubwordTokenizer(Tokenizer):
 
     def save(self, folder: Path, name: str) -> None:
         write(folder / f"{name}.spm", self._model)
-        write_record(folder, name, {"kind": self.kind, "lowercase": self.lowercase, "size": len(self)})
+        write_record(folder, name, {"kind": self.kind, **self.form.record(), "size": len(self)})
 
     def encode_lines(self, lines: str) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
-        return joined(self._processor.encode(normalise_lines(lines, self.lowercase)))
+        return joined(self._processor.encode(self.form.of_lines(lines)))
 
     def best_cuts(self, word: str, count: int) -> tuple[list[tuple[int, ...]], list[float]]:
         """The likeliest cuts of a word into ids, and the logarithms of their probabilities (unigram)."""
@@ -98,14 +98,14 @@ class SubwordTokenizer(Tokenizer):
         return str(self._processor.decode([int(number) for number in ids if not 0 <= number <= EOS]))
 
 
-def learn_subwords(sentences: Iterable[str], kind: Kind, size: int, lowercase: bool, seed: int) -> SubwordTokenizer:
+def learn_subwords(sentences: Iterable[str], kind: Kind, size: int, form: Form, seed: int) -> SubwordTokenizer:
     """Learn at most `size` ids; a small corpus gives fewer, as many as it has to tell apart.
 
     The same sentences, size and seed give the same model, on any number of cores. Raises ConfigError where `size` has
     no room for the bytes and each character of the corpus, DataError where there is no text.
     """
     drawn = reservoir(sentences, MOST_SENTENCES, seed)
-    sample = [normalise(sentence, lowercase) for sentence in drawn]
+    sample = [form.of(sentence) for sentence in drawn]
     # U+2585 is SentencePiece's own sign for an unknown character: it would leave out sentences that hold it.
     sample = [text.replace("\u2585", " ") for text in sample]
     texts = [text[start : start + LONGEST] for text in sample for start in range(0, len(text), LONGEST)]
@@ -137,17 +137,17 @@ def learn_subwords(sentences: Iterable[str], kind: Kind, size: int, lowercase: b
         num_threads=2,  # a fixed number: sums over threads are part of the result
         minloglevel=2,
     )
-    return SubwordTokenizer(kind, model.getvalue(), lowercase)
+    return SubwordTokenizer(kind, model.getvalue(), form)
 
 
 def load_subwords(folder: Path, name: str, kind: Kind, record: dict[str, Any]) -> SubwordTokenizer:
     """Build from what `save` wrote. Raises ModelError."""
     path = folder / f"{name}.spm"
-    lowercase = record.get("lowercase")
-    if not isinstance(lowercase, bool):
+    form = Form.read(record)
+    if form is None:
         raise broken(vocabulary_file(folder, name), "lacks `lowercase`")
     try:
-        tokenizer = SubwordTokenizer(kind, read(path), lowercase)
+        tokenizer = SubwordTokenizer(kind, read(path), form)
     except (RuntimeError, ValueError) as error:
         raise broken(path, f"is no SentencePiece model of Ojak ({error})") from error
     if len(tokenizer) != record.get("size"):
