@@ -282,14 +282,13 @@ def ojak(*words: object) -> int:
 @pytest.fixture
 def talk(tmp_path: Path) -> Path:
     draw = random.Random(3)
-    names = dict(zip("Mina Juno Hana Tom Sora Dan".split(), "미나 주노 하나 톰 소라 댄".split(), strict=True))
-    verbs = dict(zip("sees meets calls".split(), "봅니다 만납니다 부릅니다".split(), strict=True))
+    names = ["Mina/미나", "Juno/주노", "Hana/하나", "Tom/톰", "Sora/소라"]
+    verbs = ["sees/봅니다", "meets/만납니다", "calls/부릅니다"]
     lines = ["source\ttarget\tlabel\tgroup"]
     for number in range(400):
-        one, verb, other = draw.choice(names), draw.choice(verbs), draw.choice(names)
-        lines.append(
-            f"{one} {verb} {other} {number}.\t{one}가 {other}를 {verb} {number}번.\t{'ab'[number % 2]}\t{number // 5}"
-        )
+        (one, el), (verb, da), (other, da_el) = (draw.choice(of).split("/") for of in (names, verbs, names))
+        sides = f"{one} {verb} {other} {number}.\t{el} 씨가 {da_el} 씨를 {number}번 {da}."
+        lines.append(f"{sides}\t{'ab'[number % 2]}\t{number // 5}")
     lines.append("<b>x y</b>\t굵게\ta\t90")
     path = tmp_path / "talk.tsv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
