@@ -79,7 +79,7 @@ def reopen(recipe: Recipe, folder: Path, tell: Tell, tokenizers: tuple[Tokenizer
     """The corpus of a recipe again: from `folder`, if it was finished and the files are as they were or gone; packed
     anew otherwise, with these tokenizers or ones learnt anew."""
     if (packed := _packed(recipe.data)) is not None:
-        return _opened(Store.open(packed), recipe, {})
+        return _from_store(Store.open(packed), recipe)
     if (folder / "store.json").exists():
         store = Store.open(folder)
         about = store.record["about"]
