@@ -1,6 +1,6 @@
 """Packing corpora larger than memory: pairs a second against SentencePiece alone, and peak memory, by size.
 
-    python benchmarks/packing.py [--folder DIR] [MILLIONS …]        5 and 50 without any; one process a core
+    python benchmarks/packing.py [--folder DIR] [--note TEXT] [MILLIONS …]      5 and 50 without any
 
 The pairs are those of enko_talk, over and over, each time with a number in it that was not there before, so that no two
 are the same. For every size, in processes of their own so that the peak of each is its own: the file is written; the
@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common import ROOT, data, keep, machine
+from common import RESULTS, ROOT, data, keep, machine
 
 LEARNT_FROM = 17_270
 SIZE = 8000
@@ -193,6 +193,12 @@ def measure(folder: Path, millions: float, cores: int) -> dict[str, Any]:
     return result
 
 
+def earlier() -> dict[int, dict[str, Any]]:
+    """The sizes of the result file, by their pairs: one that is named is measured anew, the others stay."""
+    path = RESULTS / "packing.json"
+    return {size["pairs"]: size for size in json.loads(path.read_text())["sizes"]} if path.exists() else {}
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("millions", nargs="*", help="sizes in millions of pairs (5 50)")
@@ -211,16 +217,17 @@ def main() -> None:
 
     data("enko_talk.train.tsv.gz")
     learn(args.folder / "tokenizers")
-    sizes = [measure(args.folder, float(size), cores()) for size in args.millions or ["5", "50"]]
-    words = " ".join(args.millions)
+    sizes = earlier() if args.millions else {}
+    for size in args.millions or ["5", "50"]:
+        found = measure(args.folder, float(size), cores())
+        sizes[found["pairs"]] = {**found, "note": args.note}
     keep(
         "packing",
         {
-            "command": f"python benchmarks/packing.py {words}".strip(),
+            "command": "python benchmarks/packing.py",
             "machine": machine(),
             "processes": cores(),
-            "note": args.note,
-            "sizes": sizes,
+            "sizes": [sizes[pairs] for pairs in sorted(sizes)],
         },
     )
 

@@ -220,13 +220,13 @@ def packing() -> list[str]:
             ]
         )
     header = ["pairs", "text → packed", "time", "pairs/s", "SentencePiece alone", "ratio", "packing", "batches"]
-    note = f"- Measured {result['note']}." if result["note"] else "- Measured alone on the machine."
+    notes = [f"- {size['pairs']:,} pairs: {size['note']}." for size in result["sizes"] if size["note"]]
     return [
         *lines,
         *table(header, rows),
         "",
         f"- Processes that encode: {result['processes']}, beside the one that reads and writes.",
-        note,
+        *notes,
         *made_by({"packing": result}, {})[1:],
     ]
 
