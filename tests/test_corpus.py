@@ -327,6 +327,15 @@ def test_split_then_leaks(talk: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert ojak("split", talk, "--out", out) == 2 and "must not overwrite" in capsys.readouterr().err
 
 
+def test_split_leaves_out_what_lacks_a_side(talk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with talk.open("a", encoding="utf-8") as file:
+        file.write("one side\t\ta\t91\n" * 200)
+    assert ojak("split", talk, "--out", tmp_path / "out", "--dev", 30, "--test", 5) == 0
+    assert "200 pairs lack a side" in capsys.readouterr().err
+    for name in ("train", "dev", "test"):
+        assert read_pairs([tmp_path / "out" / f"{name}.tsv"])
+
+
 def test_inspect_tells_and_draws_a_page(talk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.html"
     assert ojak("inspect", talk, "--html", page) == 0

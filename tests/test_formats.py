@@ -100,6 +100,14 @@ def test_any_text_without_tab_and_line_feed_survives(kind: str, tmp_path: Path) 
 # columns, headers, languages
 
 
+def test_empty_rows_at_the_head_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("\n" * 500 + "a\tb\n" + "\n" * 300 + "c\td\n")
+    (tmp_path / "a.labels").write_text("x\n" * 500 + "y\n" + "x\n" * 300 + "z\n")
+    notes = Notes()
+    assert read_pairs([path], notes=notes) == [Pair("a", "b", "y"), Pair("c", "d", "z")] and notes.empty == 800
+
+
 def test_columns_by_name_and_by_number(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     path.write_text("id\tfrom\tto\tfield\tturns\n1\ta\tb\tx\t7\n2\tc\td\ty\t7\n", encoding="utf-8")
@@ -392,6 +400,11 @@ def test_bombs_in_workbooks_are_refused(tmp_path: Path, monkeypatch: pytest.Monk
     far = sheet.replace(b"</sheetData>", b'<row r="1048576"><c r="XFD1048576" t="n"><v>1</v></c></row></sheetData>')
     assert b"XFD1048576" in far
     assert "row 1,048,576 and column 16,384" in refused(rezipped(path, {"xl/worksheets/sheet1.xml": far}))
+    # One long text that many cells share.
+    shared = b"<sst><si><t>" + b"a" * 30_000 + b"</t></si></sst>"
+    cells = b"".join(b'<row r="%d"><c r="A%d" t="s"><v>0</v></c></row>' % (n, n) for n in range(1, 50_000))
+    many = b"<worksheet><sheetData>" + cells + b"</sheetData></worksheet>"
+    assert "repeats shared text" in refused(rezipped(path, {"xl/worksheets/sheet1.xml": many, workbook.SHARED: shared}))
     monkeypatch.setattr(workbook, "WHOLE", 1 << 20)
     writers.xlsx(SOME, path)
     assert "at most 1 MiB" in refused(rezipped(path, {"xl/media/x.bin": bytes(3 << 20)}))

@@ -15,6 +15,8 @@ from ojak.errors import DataError
 
 Row = tuple[int, Sequence[str]]
 
+AHEAD = 100_000  # lines that a table may look ahead: over empty ones, to rows by which it tells its languages
+
 
 class Beside:
     """Goes through the files beside a file of pairs while its rows are read."""
@@ -66,7 +68,7 @@ class _Follower:
         self._faults = Faults(str(path), must="hold text", remedy="Save the file as UTF-8.")
         if path is not None:
             self._lines = text_lines(path, Layout(), Notes(), self._faults)
-        self._window: deque[str] = deque(maxlen=256)  # more than a table looks ahead
+        self._window: deque[str] = deque(maxlen=AHEAD)
         self._count = 0
 
     def go(self, number: int) -> None:

@@ -15,6 +15,8 @@ class Notes:
 
     empty: int = 0
     """rows without any text, which are skipped"""
+    lacking: int = 0
+    """pairs with text on one side only, where these are left out"""
     messages: list[str] = field(default_factory=list)
     """warnings for the user, such as an encoding that was guessed"""
 

@@ -21,7 +21,7 @@ __all__ = ["files_of", "read_lines", "read_pairs", "stream_pairs"]
 def read_pairs(paths: Sequence[Path | str], layout: Layout | None = None, notes: Notes | None = None) -> list[Pair]:
     """The pairs of all files, in order, each with text on both sides.
 
-    A path is a file (.tsv, .txt, .csv, .xlsx, .xls, .ods, .jsonl, .parquet, .tmx, .po or .mo, each also with .gz, .xz
+    A path is a file (.tsv, .txt, .csv, .xlsx, .xls, .jsonl, .parquet, .tmx, .po or .mo, each also with .gz, .xz
     or .zst), a glob of such files, or two text files in one argument with a comma between them, `talk.en,talk.ko`,
     that go line by line. `layout` names columns, languages, sheet and encoding where they are not to be recognised;
     `notes` gathers what was seen beside the pairs. Raises DataError, which names the faults of all files.
@@ -38,13 +38,18 @@ def read_pairs(paths: Sequence[Path | str], layout: Layout | None = None, notes:
     return pairs
 
 
-def stream_pairs(path: Path | str, layout: Layout | None = None, notes: Notes | None = None) -> Iterator[Pair]:
+def stream_pairs(
+    path: Path | str, layout: Layout | None = None, notes: Notes | None = None, whole: bool = False
+) -> Iterator[Pair]:
     """The pairs of one path of `files_of`, one after another, in memory that does not grow with most kinds of file.
 
-    A pair may lack text on one side, so that cleaning can count it. Raises DataError at the first fault of a file of
+    A pair may lack text on one side, so that cleaning can count it; `whole` leaves such out, and the notes count them.
+    Raises DataError at the first fault of a file of
     which nothing more can be read, and at the end of the file for faults of lines.
     """
-    return _one(path, layout or Layout(), notes or Notes(), strict=False)
+    notes = notes or Notes()
+    pairs = _one(path, layout or Layout(), notes, strict=False)
+    return _whole(pairs, notes) if whole else pairs
 
 
 def files_of(paths: Sequence[Path | str]) -> list[str]:
@@ -83,6 +88,14 @@ def _exists(path: str) -> bool:
         return os.path.exists(path)
     except ValueError:  # a byte of value 0
         return False
+
+
+def _whole(pairs: Iterator[Pair], notes: Notes) -> Iterator[Pair]:
+    for pair in pairs:
+        if pair.source.strip() and pair.target.strip():
+            yield pair
+        else:
+            notes.lacking += 1
 
 
 def _one(path: Path | str, layout: Layout, notes: Notes, strict: bool) -> Iterator[Pair]:

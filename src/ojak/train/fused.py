@@ -1,8 +1,8 @@
 """Output layer and loss in one, for speed: what `loss.plain_cross_entropy` computes, without a tensor of all logits.
 
 The logits of some hundred tokens at a time are made, turned into their own gradient in place, and multiplied on:
-nothing of size tokens × vocabulary is ever kept. States in bf16 have logits in bf16; sums over tokens are in the type of
-the weights.
+nothing of size tokens × vocabulary is ever kept. States in bf16 have logits in bf16; sums over tokens are in the type
+of the weights.
 """
 
 from __future__ import annotations

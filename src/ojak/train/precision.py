@@ -2,9 +2,9 @@
 
 A bf16 number has 8 significant bits: enough to compute with, too few to add small steps to. So the weights that learn
 stay in fp32 (Micikevicius 2018, section 3.1), and before each update the layers of a second model take them over,
-rounded. That is cheaper than casting within the forward pass, as torch's autocast does. The embeddings and the output layer
-are not copied: they are looked up and multiplied in `fused.py`, which round there, and their gradients, which are sums
-over many tokens, stay in fp32.
+rounded. That is cheaper than casting within the forward pass, as torch's autocast does. The embeddings and the output
+layer are not copied: they are looked up and multiplied in `fused.py`, which round there, and their gradients, which are
+sums over many tokens, stay in fp32.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ from ojak.model.seam import Seq2Seq
 def native_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bf16 itself, rather than in fp32 after many conversions."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.backends.mkldnn.is_available() and (
-        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    )
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return bool(native) and torch.backends.mkldnn.is_available()
 
 
 def settled(recipe: Recipe, device: torch.device) -> Recipe:

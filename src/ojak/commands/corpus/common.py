@@ -30,10 +30,10 @@ def layout(args: argparse.Namespace) -> Layout:
     )
 
 
-def pairs(args: argparse.Namespace, files: Sequence[str], notes: Notes) -> Iterator[Pair]:
-    """The pairs of the files as they are read, those that lack a side too."""
+def pairs(args: argparse.Namespace, files: Sequence[str], notes: Notes, whole: bool = False) -> Iterator[Pair]:
+    """The pairs of the files as they are read, those that lack a side too unless they must be `whole`."""
     how = layout(args)
-    return chain.from_iterable(stream_pairs(file, how, notes) for file in files_of(files))
+    return chain.from_iterable(stream_pairs(file, how, notes, whole) for file in files_of(files))
 
 
 def rules(args: argparse.Namespace) -> Rules:
@@ -47,5 +47,7 @@ def rules(args: argparse.Namespace) -> Rules:
 
 def tell(notes: Notes) -> None:
     """Prints what was noted in reading."""
+    if notes.lacking:
+        notes.messages.append(f"{notes.lacking:,} pairs lack a side and were left out")
     for message in dict.fromkeys(notes.messages):
         print(f"note: {message}", file=sys.stderr)

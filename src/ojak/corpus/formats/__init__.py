@@ -28,7 +28,6 @@ _MODULES = {
     ".xlsx": "workbook",
     ".xlsm": "workbook",
     ".xls": "workbook",
-    ".ods": "workbook",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",

@@ -13,10 +13,10 @@ from ojak.corpus.formats.record import flat, is_utf8, must_be_named, text
 from ojak.corpus.formats.table import Row, pairs_of
 from ojak.corpus.layout import Layout
 from ojak.corpus.pair import Pair
-from ojak.corpus.unpack import WHOLE, whole
+from ojak.corpus.unpack import WHOLE, opened, whole
 from ojak.errors import DataError
 
-ROWS = 4096  # unpacked together
+ROWS = 1024  # unpacked together
 
 
 def read(path: Path, layout: Layout, notes: Notes, faults: Faults) -> Iterator[Pair]:
@@ -31,7 +31,8 @@ def read(path: Path, layout: Layout, notes: Notes, faults: Faults) -> Iterator[P
     try:
         file = parquet.ParquetFile(path if path.suffix.lower() == ".parquet" else io.BytesIO(whole(path)))
     except Exception as error:  # of pyarrow, which has many kinds
-        whole(path)  # says better than pyarrow what is wrong with a path
+        with opened(path) as raw:  # says better than pyarrow what is wrong with a path
+            raw.read(1)
         raise _broken(path, error) from None
     layout = replace(layout, header="yes")
     with file:

@@ -24,14 +24,16 @@ def pairs_of(
     """
     iterator = iter(rows) if beside is None else beside.followed(rows)
     looked: list[Row] = []
-    for row in iterator:
-        looked.append(row)
-        if len(looked) > LOOKED_AT:
-            break
-    full = [cells for _, cells in looked if any(cell.strip() for cell in cells)]
-    if not full:
-        notes.empty += len(looked)
+    for number, cells in iterator:
+        if any(cell.strip() for cell in cells):
+            looked.append((number, cells))
+            if len(looked) > LOOKED_AT:
+                break
+        else:
+            notes.empty += 1
+    if not looked:
         return
+    full = [cells for _, cells in looked]
     found = columns(full, layout, where)
     chosen = found.header or layout.source_column or layout.target_column
     width = len(full[0]) if chosen else max(2, found.source + 1, found.target + 1)

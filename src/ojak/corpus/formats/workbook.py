@@ -1,14 +1,18 @@
-"""Spreadsheets: XLSX, and the older XLS and ODS, by calamine."""
+"""Spreadsheets: XLSX and the older XLS, by calamine."""
 
 from __future__ import annotations
 
 import io
 import re
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from ojak.corpus.faults import Faults, Notes
 from ojak.corpus.formats.table import Row, pairs_of
@@ -19,6 +23,11 @@ from ojak.errors import DataError
 
 CELLS = 40_000_000  # of a sheet, empty ones between used ones included: they are all held in memory
 
+SHARED = "xl/sharedStrings.xml"
+TEXT = 1 << 30  # bytes of a sheet's text
+
+_SHARED = re.compile(rb"<si[ >/]")
+_VALUE = re.compile(rb"<v>([0-9]{1,9})</v>")
 _CELL = re.compile(rb'[ \t\n]r="([A-Z]{1,3})([0-9]{1,7})"')
 
 
@@ -57,18 +66,13 @@ def _sheet(path: Path, content: bytes, asked: str) -> tuple[str, Any]:
 
 
 def _rows(sheet: Any) -> Iterator[Row]:
-    if sheet.start is None:
-        return
-    top = sheet.start[0]
-    # The library leaves out what is empty above and at the left, and gives what is between.
-    for number, cells in enumerate(sheet.to_python(skip_empty_area=True), top + 1):
+    """The rows from the first of the sheet on; columns that are empty at the left are left out."""
+    for number, cells in enumerate(sheet.iter_rows(), 1):
         yield number, [_text(cell) for cell in cells]
 
 
 def _text(value: Any) -> str:
     """A cell as its user sees it: whole numbers, which spreadsheets keep as floats, without a point."""
-    import unicodedata
-
     if isinstance(value, str):
         return unicodedata.normalize("NFC", value)
     if isinstance(value, float) and value.is_integer():
@@ -77,13 +81,14 @@ def _text(value: Any) -> str:
 
 
 def _check(path: Path, content: bytes) -> None:
-    """Unpacks all parts once, and looks how far the cells of the sheets reach, before the library holds them."""
+    """Unpacks all parts once, before the library holds them, and looks how far the cells of the sheets reach and how
+    much text they share. Raises DataError."""
     total = 0
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            shared = _shared(archive)
             for part in archive.infolist():
-                reach = [0, 0]
-                left = b""
+                sheet = _Sheet(shared)
                 with archive.open(part) as file:
                     while block := file.read(1 << 20):
                         total += len(block)
@@ -91,25 +96,51 @@ def _check(path: Path, content: bytes) -> None:
                             raise DataError(
                                 f"{path} must unpack to at most {WHOLE >> 20} MiB, but gives more. Cut it in parts."
                             )
-                        if "sheet" in part.filename.lower():
-                            _reach(left + block, reach)
-                            left = block[-32:]
-                if reach[0] * reach[1] > CELLS:
+                        sheet.read(block)
+                if sheet.columns * sheet.rows > CELLS:
                     raise DataError(
                         f"{path} must have at most {CELLS:,} cells in a sheet, but {part.filename} reaches row "
-                        f"{reach[1]:,} and column {reach[0]:,}. Delete stray cells far from the others."
+                        f"{sheet.rows:,} and column {sheet.columns:,}. Delete stray cells far from the others."
+                    )
+                if sheet.text > TEXT:
+                    raise DataError(
+                        f"{path} must hold at most {TEXT >> 20} MiB of text, but {part.filename} repeats shared text "
+                        "to more. Cut it in parts."
                     )
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
         raise _broken(path, error) from None
 
 
-def _reach(block: bytes, reach: list[int]) -> None:
-    for letters, digits in set(_CELL.findall(block)) if len(block) < 4096 else _CELL.findall(block):
-        column = 0
-        for letter in letters:
-            column = column * 26 + letter - 64
-        reach[0] = max(reach[0], column)
-        reach[1] = max(reach[1], int(digits))
+def _shared(archive: zipfile.ZipFile) -> npt.NDArray[np.int64]:
+    """The length of each text that cells share, mark-up included."""
+    if SHARED not in archive.namelist():
+        return np.zeros(0, dtype=np.int64)
+    with archive.open(SHARED) as file:
+        content = file.read(WHOLE)
+    begins = [match.start() for match in _SHARED.finditer(content)]
+    ends = [*begins[1:], len(content)] if begins else []
+    return np.array(ends, dtype=np.int64) - np.array(begins, dtype=np.int64)
+
+
+class _Sheet:
+    """How far the cells of a part reach, and how long the shared texts are that they refer to."""
+
+    def __init__(self, shared: npt.NDArray[np.int64]) -> None:
+        self.columns = self.rows = self.text = 0
+        self._shared, self._left = shared, b""
+
+    def read(self, block: bytes) -> None:
+        """The next bytes of the part. What is cut by the end of a block is seen with the next one."""
+        data = self._left + block
+        for letters, digits in _CELL.findall(data):
+            column = 0
+            for letter in letters:
+                column = column * 26 + letter - 64
+            self.columns, self.rows = max(self.columns, column), max(self.rows, int(digits))
+        if len(self._shared):
+            numbers = np.array(_VALUE.findall(data), dtype=np.int64)  # those that are numbers add little
+            self.text += int(self._shared[numbers[numbers < len(self._shared)]].sum())
+        self._left = data[-32:]
 
 
 def _broken(path: Path, error: BaseException, sheet: str = "") -> DataError:
