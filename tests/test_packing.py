@@ -169,7 +169,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
         packing.begin(tmp_path, ABOUT, anew=True)
     assert (tmp_path / "mine.txt").read_text() == "mine"
     packed(tmp_path / "store", TALK[:20])
-    with pytest.raises(UseError, match="something else"):
+    with pytest.raises(UseError, match="other files or settings"):
         packing.begin(tmp_path / "store", {"of": "another"})
     packing.begin(tmp_path / "store", {"of": "another"}, anew=True)
     assert [path.name for path in (tmp_path / "store").iterdir()] == ["about.json"]

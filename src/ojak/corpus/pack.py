@@ -81,9 +81,10 @@ def begin(folder: Path, about: dict[str, Any], anew: bool = False) -> None:
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not (anew and path.is_file()):
+            found = "a corpus of other files or settings" if path.is_file() else "something else"
             raise UseError(
                 f"A corpus must be packed into a directory that is new or empty, or goes on with the same files and "
-                f"settings, but {folder} holds something else. Choose another, or remove it."
+                f"settings, but {folder} holds {found}. Choose another, or remove it."
             )
         with files.explained(folder):
             shutil.rmtree(folder)

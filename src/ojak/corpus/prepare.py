@@ -24,7 +24,7 @@ from ojak.corpus.pair import Pair
 from ojak.corpus.read import read_pairs
 from ojak.corpus.sources import Clock, Files, Tell, seals
 from ojak.corpus.split import HeldOut, must_be_left
-from ojak.corpus.store import Store
+from ojak.corpus.store import Store, part_file
 from ojak.corpus.write import write_pairs
 from ojak.errors import ConfigError, UseError
 from ojak.presets import preset
@@ -102,8 +102,11 @@ def _pack(
     }
     begin(folder, about, anew)
     sides = Sides(folder, text.kind, text.shared, recipe.model.max_length - 1)
-    source, target = tokenizers or _learnt(recipe, files, held)
-    sides.save(source, target)
+    # With the tokenizers of a packing that was cut off its parts go on; they were saved before the first of them.
+    begun = part_file(folder, 0).exists()
+    source, target = tokenizers or (sides.load() if begun else _learnt(recipe, files, held))
+    if not begun:
+        sides.save(source, target)
     write_pairs(folder / "dev.jsonl", held.parts["dev"])
     clock = Clock(tell)
     training = files.training(held)
