@@ -369,6 +369,24 @@ def test_packing_that_is_cut_off_goes_on_with_the_run(tmp_path: Path, monkeypatc
     assert tiny.state(tmp_path / "run") == tiny.state(tmp_path / "whole")
 
 
+@pytest.mark.parametrize(
+    ("section", "changes", "told"),
+    [
+        ("text", {"kind": "unigram", "size": 50}, "must have room"),
+        ("model", {"max_length": 2}, r"raise model\.max_length"),
+        ("data", {"dev": ["nothing.tsv"]}, "No such file"),
+    ],
+)
+def test_a_fault_of_the_user_leaves_no_run_behind(
+    section: str, changes: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "long.tsv"
+    file.write_text("".join(f"ab cd {n}\tAB CD {n}\n" for n in range(40)), encoding="utf-8")
+    with pytest.raises(UseError, match=told):
+        ojak.train_run(changed(file, **{section: changes}), tmp_path / "run", tiny.Silent())
+    assert not (tmp_path / "run").exists()
+
+
 def test_pairs_that_lack_a_side_are_left_out_and_counted(tmp_path: Path) -> None:
     file = tiny.corpus(tmp_path)
     with file.open("a", encoding="utf-8") as more:

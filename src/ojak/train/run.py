@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,9 @@ def train_run(
         if run.exists() and (not run.is_dir() or any(run.iterdir())):
             raise UseError(f"The run directory must be new or empty, but {run} is not; choose another or add --resume.")
         recipe_file = run / "recipe.toml"
-        corpus = prepare(settings, run / "data", tell, lambda recipe: files.write(recipe_file, write_toml(recipe)))
+        with _nothing_left(run):
+            corpus = prepare(settings, run / "data", tell, lambda recipe: files.write(recipe_file, write_toml(recipe)))
+            Dev(corpus.dev, corpus.source, corpus.target, corpus.recipe)  # a fault in these pairs is told now
     recipe = corpus.recipe
     if recipe.train.threads:
         torch.set_num_threads(recipe.train.threads)
@@ -124,6 +128,16 @@ def _resumed(run: Path, settings: Mapping[str, Any]) -> Recipe:
             "given as well; leave it out, or start another run."
         )
     return read_recipe(read_toml(run / "recipe.toml"), settings)
+
+
+@contextmanager
+def _nothing_left(run: Path) -> Iterator[None]:
+    """Removes what was begun of a new run when it is the user who must mend something first."""
+    try:
+        yield
+    except UseError:
+        shutil.rmtree(run, ignore_errors=True)
+        raise
 
 
 def _teller(shown: Display) -> Callable[[str], None]:
