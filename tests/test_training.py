@@ -31,7 +31,7 @@ import ojak
 from ojak.batch import Batch, collate, plan, sources
 from ojak.config import RecurrentConfig, SearchConfig, TrainConfig, TransformerConfig, read_toml
 from ojak.corpus.pair import Pair
-from ojak.corpus.split import fold, hold_out
+from ojak.corpus.split import fold
 from ojak.errors import DataError, ModelError, StorageError, UseError
 from ojak.model.build import build
 from ojak.model.folder import read_weights, weights_of
@@ -124,7 +124,7 @@ texts = st.text(alphabet="aAｂB é.!가", min_size=1, max_size=4)
 def test_no_held_out_sentence_is_left_in_training(texts: list[tuple[str, str]], count: int, seed: int) -> None:
     pairs = [Pair(*text) for text in texts]
     try:
-        training, dev = hold_out(pairs, count, seed)
+        training, dev = tiny.hold_out(pairs, count, seed)
     except DataError:
         return  # so much alike that nothing would be left, which another test asks for
     assert len(dev) == min(count, len(pairs) // 10)
@@ -135,7 +135,7 @@ def test_no_held_out_sentence_is_left_in_training(texts: list[tuple[str, str]], 
         left.remove(pair)
     for pair in left:  # what is missing would have leaked
         assert fold(pair.source) in {fold(p.source) for p in dev} or fold(pair.target) in {fold(p.target) for p in dev}
-    assert hold_out(pairs, count, seed) == (training, dev)
+    assert tiny.hold_out(pairs, count, seed) == (training, dev)
 
 
 def test_fold_joins_what_differs_in_writing_only() -> None:
@@ -145,9 +145,9 @@ def test_fold_joins_what_differs_in_writing_only() -> None:
 
 def test_pairs_that_are_all_alike_cannot_be_held_out() -> None:
     with pytest.raises(DataError, match="--dev"):
-        hold_out([Pair("Yes.", "네.")] * 20, 2, 1)
+        tiny.hold_out([Pair("Yes.", "네.")] * 20, 2, 1)
     with pytest.raises(DataError, match="At least 10 pairs"):
-        hold_out([Pair("a", "b")] * 9, 2, 1)
+        tiny.hold_out([Pair("a", "b")] * 9, 2, 1)
 
 
 # ---------------------------------------------------------------- the update
@@ -446,7 +446,7 @@ def test_passes_end_a_run(tmp_path: Path) -> None:
         events[-1]["update"],
         2 * events[-1]["update"],
     ]
-    training = hold_out([Pair(*pair) for pair in tiny.pairs()], 20, 1)[0]
+    training = tiny.hold_out([Pair(*pair) for pair in tiny.pairs()], 20, 1)[0]
     assert events[-1]["tokens"] == 2 * sum(len(pair.target.split()) + 1 for pair in training)
 
 
@@ -805,7 +805,7 @@ def test_a_loaded_model_says_what_the_trained_one_said(whole: Callable[[str], Pa
         run = whole(kind)
         recipe = read_recipe(read_toml(run / "recipe.toml"))
         translator = ojak.load(run, "cpu")
-        dev = hold_out(read_pairs(recipe.data.pairs), recipe.data.held_out, recipe.seed)[1]
+        dev = tiny.hold_out(read_pairs(recipe.data.pairs), recipe.data.held_out, recipe.seed)[1]
         found = validate(translator, Dev(dev, translator.source, translator.target, recipe), recipe)
         end = tiny.history(run)[-1]
         assert (found.nll, found.bleu, found.chrf) == pytest.approx((end["nll"], end["bleu"], end["chrf"]), rel=1e-9)

@@ -99,18 +99,6 @@ def choose(pairs: Iterable[Pair], sizes: Mapping[str, int], seed: int) -> HeldOu
     return HeldOut(_without_repeats(parts), places, total)
 
 
-def hold_out(pairs: Sequence[Pair], count: int, seed: int) -> tuple[list[Pair], list[Pair]]:
-    """Training pairs and `count` held-out ones, at most a tenth of all, as `choose` and `HeldOut.training` say.
-
-    Raises DataError when there are too few pairs to do this.
-    """
-    held = choose(pairs, {"dev": count}, seed)
-    held.begin()
-    train = list(held.training(pairs))
-    must_be_left(train)
-    return train, held.parts["dev"]
-
-
 def must_be_left(train: Sequence[Pair] | int) -> None:
     """Raises DataError where there is nothing to train on."""
     if not train:
