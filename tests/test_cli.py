@@ -243,17 +243,24 @@ def test_an_unknown_verb_and_unknown_words_are_refused(here: Here, talk: Path) -
 FILES: dict[str, tuple[bytes | None, tuple[str, ...]]] = {
     "missing": (None, ("No such file",)),
     "empty": (b"", ("it is empty",)),
-    "binary": (b"\x7fELF\0\0\0", ("bytes of value 0",)),
+    "binary": (b"\x7fELF\0\0\0", ("byte of value 0",)),
     "of Latin-1": ("café\tCAFÉ\n".encode("latin-1"), ("line 1", "UTF-8")),
-    "without a tab": (b"a\tb\nno tab here\n", ("line 2: no tab", "one tab between")),
-    "with two tabs": (b"a\tb\nc\td\te\n", ("line 2: 2 tabs",)),
+    "without a tab": (b"a\tb\nno tab here\n", ("line 2: 1 column instead of 2", "one tab")),
+    "with two tabs": (b"a\tb\nc\td\te\n", ("line 2: 3 columns",)),
     "without a target": (b"a\tb\nc\t\n", ("line 2: the target is empty",)),
-    "of several faults": (b"a\nb\nc\td\te\n", ("3 lines do not", "line 1: no tab", "line 3: 2 tabs")),
+    "of several faults": (b"a\nb\nc\td\te\n", ("3 lines do not", "line 1: 1 column", "line 3: 3 columns")),
 }
 
 
-@pytest.mark.parametrize("kind", FILES)
-@pytest.mark.parametrize("verb", ["train", "score", "evaluate"])
+@pytest.mark.parametrize(
+    ("verb", "kind"),
+    [
+        (verb, kind)
+        for verb in ("train", "score", "evaluate")
+        for kind in FILES
+        if (verb, kind) != ("train", "without a target")  # training leaves such pairs out and counts them
+    ],
+)
 def test_a_file_of_pairs_that_is_wrong_is_told(kind: str, verb: str, talk: Path, tmp_path: Path, here: Here) -> None:
     content, told = FILES[kind]
     file = tmp_path / "wrong.tsv"

@@ -31,7 +31,7 @@ import ojak
 from ojak.batch import Batch, collate, plan, sources
 from ojak.config import RecurrentConfig, SearchConfig, TrainConfig, TransformerConfig, read_toml
 from ojak.corpus.pair import Pair
-from ojak.corpus.split import fold, hold_out
+from ojak.corpus.split import fold
 from ojak.errors import DataError, ModelError, StorageError, UseError
 from ojak.model.build import build
 from ojak.model.folder import read_weights, weights_of
@@ -124,7 +124,7 @@ texts = st.text(alphabet="aAｂB é.!가", min_size=1, max_size=4)
 def test_no_held_out_sentence_is_left_in_training(texts: list[tuple[str, str]], count: int, seed: int) -> None:
     pairs = [Pair(*text) for text in texts]
     try:
-        training, dev = hold_out(pairs, count, seed)
+        training, dev = tiny.hold_out(pairs, count, seed)
     except DataError:
         return  # so much alike that nothing would be left, which another test asks for
     assert len(dev) == min(count, len(pairs) // 10)
@@ -135,7 +135,7 @@ def test_no_held_out_sentence_is_left_in_training(texts: list[tuple[str, str]], 
         left.remove(pair)
     for pair in left:  # what is missing would have leaked
         assert fold(pair.source) in {fold(p.source) for p in dev} or fold(pair.target) in {fold(p.target) for p in dev}
-    assert hold_out(pairs, count, seed) == (training, dev)
+    assert tiny.hold_out(pairs, count, seed) == (training, dev)
 
 
 def test_fold_joins_what_differs_in_writing_only() -> None:
@@ -145,9 +145,9 @@ def test_fold_joins_what_differs_in_writing_only() -> None:
 
 def test_pairs_that_are_all_alike_cannot_be_held_out() -> None:
     with pytest.raises(DataError, match="--dev"):
-        hold_out([Pair("Yes.", "네.")] * 20, 2, 1)
+        tiny.hold_out([Pair("Yes.", "네.")] * 20, 2, 1)
     with pytest.raises(DataError, match="At least 10 pairs"):
-        hold_out([Pair("a", "b")] * 9, 2, 1)
+        tiny.hold_out([Pair("a", "b")] * 9, 2, 1)
 
 
 # ---------------------------------------------------------------- the update
@@ -327,7 +327,8 @@ def whole(folder: Path) -> Callable[[str], Path]:
 
 def test_a_run_directory_explains_itself(whole: Callable[[str], Path]) -> None:
     run = whole("words")
-    assert {path.name for path in run.iterdir()} == {"recipe.toml", "model", "state", "history.jsonl", "events"}
+    assert {path.name for path in run.iterdir()} == {"recipe.toml", "data", "model", "state", "history.jsonl", "events"}
+    assert {path.name for path in (run / "data").iterdir()} >= {"store.json", "part-00000.safetensors", "dev.jsonl"}
     names = {path.name for path in (run / "model").iterdir()}
     assert names >= {"config.json", "weights.safetensors", "README.md"}
     assert {path.name for path in (run / "state").iterdir()} == {"00000030", "00000040", "average"}
@@ -445,7 +446,7 @@ def test_passes_end_a_run(tmp_path: Path) -> None:
         events[-1]["update"],
         2 * events[-1]["update"],
     ]
-    training = hold_out([Pair(*pair) for pair in tiny.pairs()], 20, 1)[0]
+    training = tiny.hold_out([Pair(*pair) for pair in tiny.pairs()], 20, 1)[0]
     assert events[-1]["tokens"] == 2 * sum(len(pair.target.split()) + 1 for pair in training)
 
 
@@ -742,6 +743,7 @@ def test_a_tensorboard_file_that_does_not_fit_ends_a_run(
     """It must not hold the run up, as a queue would whose reader has died."""
     from tensorboardX.record_writer import RecordWriter
 
+    settings = tiny.settings(tiny.corpus(whole("words").parent))  # made before anything is broken
     real, sizes = RecordWriter.flush, []
 
     def flush(self: Any) -> None:
@@ -751,7 +753,7 @@ def test_a_tensorboard_file_that_does_not_fit_ends_a_run(
 
     monkeypatch.setattr(RecordWriter, "flush", flush)
     with pytest.raises(StorageError, match="File too large"):
-        train(tiny.settings(tiny.corpus(whole("words").parent)), tmp_path / "run")
+        train(settings, tmp_path / "run")
     assert len(sizes) > 5
 
 
@@ -796,15 +798,15 @@ def test_a_loaded_model_says_what_the_trained_one_said(whole: Callable[[str], Pa
     """The end of the history was measured on the weights in memory; the same is found from the directory."""
     from ojak.config import read_recipe
     from ojak.corpus.read import read_pairs
-    from ojak.train.dataset import Dataset
+    from ojak.train.dataset import Dev
     from ojak.train.validate import validate
 
     for kind in CHANGES:
         run = whole(kind)
         recipe = read_recipe(read_toml(run / "recipe.toml"))
         translator = ojak.load(run, "cpu")
-        dev = hold_out(read_pairs(recipe.data.pairs), recipe.data.held_out, recipe.seed)[1]
-        found = validate(translator, Dataset(dev, translator.source, translator.target, recipe), recipe)
+        dev = tiny.hold_out(read_pairs(recipe.data.pairs), recipe.data.held_out, recipe.seed)[1]
+        found = validate(translator, Dev(dev, translator.source, translator.target, recipe), recipe)
         end = tiny.history(run)[-1]
         assert (found.nll, found.bleu, found.chrf) == pytest.approx((end["nll"], end["bleu"], end["chrf"]), rel=1e-9)
         assert math.log(end["perplexity"]) == pytest.approx(end["nll"])
@@ -936,10 +938,11 @@ def test_weights_survive_being_written_and_read(tmp_path: Path) -> None:
 
 
 def test_a_pass_is_validated_once_even_if_passes_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with sampled subwords, which make each pass another number of batches."""
-    from ojak.train.dataset import Dataset
+    """As with corpora of several windows, which make each pass another number of batches."""
+    from ojak.train.dataset import Epoch
 
-    monkeypatch.setattr(Dataset, "epoch", lambda self, number: self.in_order()[number % 3 :])
+    plan = Epoch._plan
+    monkeypatch.setattr(Epoch, "_plan", lambda self, window: plan(self, window)[self._number % 3 :])
     changes = {"train": {"epochs": 4, "updates": 10_000, "validate_every": 0, "average": 0}}
     train(tiny.settings(tiny.corpus(tmp_path), changes), tmp_path / "run")
     events = tiny.history(tmp_path / "run")

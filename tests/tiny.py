@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ojak.config import merge
+from ojak.corpus.pair import Pair
+from ojak.corpus.split import choose, must_be_left
 
 WORDS = "ab cd ef gh ij kl mn op".split()
 
@@ -53,6 +55,18 @@ def settings(file: Path, changes: dict[str, Any] | None = None) -> dict[str, Any
     }
     merge(found, changes or {})
     return found
+
+
+def hold_out(pairs: Sequence[Pair], count: int, seed: int) -> tuple[list[Pair], list[Pair]]:
+    """Training pairs and `count` held-out ones, at most a tenth of all, as `choose` and `HeldOut.training` say.
+
+    Raises DataError when there are too few pairs to do this.
+    """
+    held = choose(pairs, {"dev": count}, seed)
+    held.begin()
+    train = list(held.training(pairs))
+    must_be_left(train)
+    return train, held.parts["dev"]
 
 
 class Silent:

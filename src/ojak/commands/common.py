@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ojak.config import SearchConfig, merge, read_recipe
+from ojak.corpus.faults import Notes
+from ojak.corpus.layout import Layout
 from ojak.corpus.pair import Pair
 from ojak.corpus.read import read_pairs
 from ojak.errors import UseError
@@ -40,9 +43,12 @@ def located(pairs: Sequence[Pair]) -> Iterator[None]:
         raise UseError(f"{pairs[error.place].place}: {error}") from None
 
 
-def turned_pairs(args: argparse.Namespace) -> list[Pair]:
-    """The pairs of `args.pairs`, the second column first if `args.reverse`."""
-    pairs = read_pairs(args.pairs)
-    if args.reverse:
-        return [pair.turned() for pair in pairs]
-    return pairs
+def turned_pairs(args: argparse.Namespace, translator: Translator) -> list[Pair]:
+    """The pairs of `args.pairs` in the direction of the translator: files that tell their languages are turned by
+    them, others are as they are, or have the target first if `args.reverse`."""
+    first, second = translator.languages[::-1] if args.reverse else translator.languages
+    notes = Notes()
+    pairs = read_pairs(args.pairs, Layout(source=first, target=second), notes)
+    for message in dict.fromkeys(notes.messages):
+        print(f"note: {message}", file=sys.stderr)
+    return [pair.turned() for pair in pairs] if args.reverse else pairs

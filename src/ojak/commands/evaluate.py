@@ -15,7 +15,7 @@ from ojak.translate import Translator
 def run(args: argparse.Namespace) -> int:
     """Translates the sources of pairs and measures the result against their targets."""
     translator = Translator.load(args.run, args.device)
-    pairs = turned_pairs(args)
+    pairs = turned_pairs(args, translator)
     search = searching(args, translator)
     with located(pairs):
         report = evaluate(translator, pairs, search)

@@ -11,7 +11,7 @@ from ojak.translate import Translator
 def run(args: argparse.Namespace) -> int:
     """Prints a line for each pair: the log-probability (natural logarithm) of its target, end of sentence included."""
     translator = Translator.load(args.run, args.device)
-    pairs = turned_pairs(args)
+    pairs = turned_pairs(args, translator)
     with located(pairs):
         scored = translator.force([pair.source for pair in pairs], [pair.target for pair in pairs])
     for forced in scored:
