@@ -26,6 +26,7 @@ KeysValues = tuple[Tensor, Tensor]
 class TransformerState(State):
     """Keys and values of each layer: of the source, and of the target so far."""
 
+    of_source = frozenset({"keep", "source"})
     keep: Tensor
     """(N,S)"""
     source: tuple[KeysValues, ...]
