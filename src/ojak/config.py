@@ -164,8 +164,8 @@ class SearchConfig(_Section):
     n_best: int = Field(1, ge=1, description="hypotheses given back, at most beam; with sampling, how many are drawn")
     stop: Literal["likely", "first", "exact"] = Field(
         "likely",
-        description="a beam stops when no beginning is ahead of the worst finished kept, when it has as many finished as "
-        "its size, or when no beginning can overtake any more",
+        description="a beam stops when no beginning is ahead of the worst finished kept; when it has as many finished "
+        "as its size; or when no beginning can overtake any more",
     )
     length_penalty: float = Field(1.0, ge=0, le=10, description="alpha: how much length counts; 0: not at all")
     length_norm: Literal["wu", "plain"] = Field(
@@ -180,7 +180,9 @@ class SearchConfig(_Section):
     temperature: float = Field(1.0, gt=0, le=100, description="of sampling: above 1 is wilder")
     top_k: int = Field(0, ge=0, description="sample from the likeliest so many words; 0: from all")
     top_p: float = Field(1.0, gt=0, le=1, description="sample from the likeliest words that share this much; 1: all")
-    min_p: float = Field(0.0, ge=0, lt=1, description="sample from words this likely, relative to the likeliest; 0: all")
+    min_p: float = Field(
+        0.0, ge=0, lt=1, description="sample from words this likely, relative to the likeliest; 0: all"
+    )
     seed: int = Field(1, ge=0, lt=2**32, description="of sampling; a sentence alone is drawn as in any batch")
     repetition_penalty: float = Field(
         1.0, ge=1, le=100, description="log-probabilities of words said before are multiplied by it; 1: off"

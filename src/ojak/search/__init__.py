@@ -1,7 +1,7 @@
 """Looking for a translation: the search knows the seam of the model and nothing else.
 
-One loop (`loop`) for every way of looking. What may be said next is shaped by `processors`, the ways to go on are picked by a
-chooser (`choosers`, `constraints`), finished hypotheses are compared by `hypothesis.rank`.
+One loop (`loop`) for every way of looking. What may be said next is shaped by `processors`, the ways to go on are
+picked by a chooser (`choosers`, `constraints`), finished hypotheses are compared by `hypothesis.rank`.
 """
 
 from __future__ import annotations

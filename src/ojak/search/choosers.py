@@ -1,8 +1,9 @@
 """Choosers: which words, of which rows, are the ways to go on.
 
-The rows of a sentence stand in groups that do not compete: one group is beam search, several are diverse beam search, groups
-of a single row are greedy search and sampling. A chooser gives 2 × width candidates for each group, best first: since
-one word only ends a sentence, at least width of them go on. A group of a single row has one candidate, and ends with it.
+The rows of a sentence stand in groups that do not compete: one group is beam search, several are diverse beam search,
+groups of a single row are greedy search and sampling. A chooser gives 2 × width candidates for each group, best first:
+since one word only ends a sentence, at least width of them go on. A group of a single row has one candidate, and ends
+with it.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ def sample(config: SearchConfig, keys: Tensor) -> Chooser:
         if config.min_p:
             chances = chances.masked_fill(chances < config.min_p * chances.amax(1, keepdim=True), 0.0)
         reached = chances.cumsum(1)
-        uniform = _uniform(keys[live.sentence, _places(live, keys)] ^ _mix(seed + _mix(torch.full_like(seed, live.step))))
+        uniform = _uniform(
+            keys[live.sentence, _places(live, keys)] ^ _mix(seed + _mix(torch.full_like(seed, live.step)))
+        )
         # The first word whose cumulated chance is above the draw; a word without a chance is never that.
         words = (reached <= (uniform * reached[:, -1]).unsqueeze(1)).sum(1).clamp(max=shaped.shape[1] - 1)
         said = shaped.gather(1, words.unsqueeze(1)).squeeze(1)

@@ -1,8 +1,8 @@
 """Lexical constraints: phrases that a translation must hold.
 
-Vectorised dynamic beam allocation (Post and Vilar 2018; Hu et al. 2019): candidates are put in banks by how many words of the
-required phrases they have said, and the beam is shared out among the banks, so that a beginning that says a required word
-is compared with its like and not with those that have yet to pay for it.
+Vectorised dynamic beam allocation (Post and Vilar 2018; Hu et al. 2019): candidates are put in banks by how many words
+of the required phrases they have said, and the beam is shared out among the banks, so that a beginning that says a
+required word is compared with its like and not with those that have yet to pay for it.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ def length_penalty(length: Number, config: SearchConfig) -> Number:
     """What a score of `length` tokens, EOS counted, is divided by: ((5 + length) / 6)^α, Wu 2016, equation 14, or
     length^α."""
     base = (5.0 + length) / 6.0 if config.length_norm == "wu" else length
-    return base**config.length_penalty
+    penalty: Number = base**config.length_penalty
+    return penalty
 
 
 def rank(scores: Tensor, length: int, coverage: Tensor | None, keep: Tensor, config: SearchConfig) -> Tensor:

@@ -39,8 +39,8 @@ class Ended:
 class Search:
     """A search under way. `steps` goes through it; then `hypotheses` has what was found.
 
-    It knows the seam of the model and nothing else. The model should be in evaluation mode. Raises UseError for settings
-    and wishes that the model or each other exclude.
+    It knows the seam of the model and nothing else. The model should be in evaluation mode. Raises UseError for
+    settings and wishes that the model or each other exclude.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Processors: each changes, in place, what the rows may say next and how good it looks.
 
-A processor gets `shaped` (N,V), which it may write into, the log-probabilities `words` (N,V) of the model itself, and the
-live rows. `shaped` decides what is chosen; the score of a hypothesis is always that of the model.
+A processor gets `shaped` (N,V), which it may write into, the log-probabilities `words` (N,V) of the model itself, and
+the live rows. `shaped` decides what is chosen; the score of a hypothesis is always that of the model.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from ojak.text.vocabulary import SPECIALS
 class Words:
     """Columns of scores, and the words that they stand for.
 
-    With shortlists the columns are the words that any sentence of the batch may say, the specials first, so that the output
-    layer computes no others. Each sentence's probabilities are shared out among its own words alone: they do not depend
-    on the sentences beside it.
+    With shortlists the columns are the words that any sentence of the batch may say, the specials first, so that the
+    output layer computes no others. Each sentence's probabilities are shared out among its own words alone: they do not
+    depend on the sentences beside it.
     """
 
     output: Callable[[Tensor], Tensor]
