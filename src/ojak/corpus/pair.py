@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+
+_BREAKS = re.compile(r"[\t\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +26,8 @@ class Pair:
     def turned(self) -> Pair:
         """The same pair in the other direction."""
         return Pair(self.target, self.source, self.label, self.group, self.place)
+
+
+def one_line(text: str) -> str:
+    """Text of a cell or a field without tabs and line feeds, each run of which becomes a space."""
+    return _BREAKS.sub(" ", text) if "\n" in text or "\t" in text else text

@@ -11,8 +11,8 @@ PERIODS = 12
 """the longest circle that is noticed, in tokens"""
 ROUNDS = 4
 """so often a circle is gone round before it counts as a loop, unless the source repeats itself as often"""
-LEAST = 8
-"""so many tokens a loop has at least: three dots and a long laugh are none"""
+LEAST = 6
+"""so many tokens a loop has at least: three dots and a short laugh are none"""
 EVERY = 4
 """the guard looks at every so many steps"""
 
@@ -42,3 +42,13 @@ def allowed(source: Tensor) -> Tensor:
         run = counts - torch.where(same, 0, counts).cummax(1)[0]
         most = torch.maximum(most, 1 + run.amax(1) // period)
     return torch.where(most > 1, most + 2, most).clamp(min=ROUNDS)
+
+
+def cut(said: list[int], source: list[int]) -> int | None:
+    """Where the guard would have ended what was `said` of a `source`, or None: for engines that have no such guard."""
+    most = allowed(torch.tensor([source]))
+    tokens = torch.tensor([said])
+    for step in range(LEAST + -LEAST % EVERY, len(said) + 1, EVERY):
+        if looping(tokens[:, :step], most).any():
+            return step
+    return None

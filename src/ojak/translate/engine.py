@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic import ValidationError
 
 from ojak.config import SearchConfig, read_recipe
 from ojak.errors import ConfigError, ModelError, UseError
 from ojak.model import folder
-from ojak.search import Hypothesis, Wishes
-from ojak.search.hypothesis import length_penalty
-from ojak.search.wishes import Wish
+from ojak.search import Hypothesis, Wishes, loops
+from ojak.search.hypothesis import Ending, length_penalty
+from ojak.search.wishes import Ids, Wish
 from ojak.text import Tokenizer
 from ojak.text.vocabulary import BOS, EOS, PAD, UNK
 from ojak.translate.maker import Maker, Part
@@ -34,13 +34,13 @@ CANNOT: tuple[tuple[str, object], ...] = (
 
 
 class CTranslate2Translator(Maker):
-    """Makes Translations with CTranslate2. Its words are Ojak's: `translate` gives what `Translator` gives.
+    """Makes Translations with CTranslate2. Their tokens, scores and attention are those of `Translator`, as far as the
+    engine goes the same way.
 
-    What the engine does otherwise: a beam stops when it has as many finished hypotheses as its size (`stop=first`,
-    whatever is asked for); a sentence that reaches its longest length is not ended by force, and the lengths of a batch
-    have one limit; samples depend on the batch and are not reproducible; loops are not cut; only the mean of the heads
-    that the export chose is there as attention. Refused are glossaries and constraints, banned words in more than
-    greedy ways the engine has, diverse beam search, coverage penalty, min-p and shortlists.
+    What it does otherwise: a beam stops when it has as many finished hypotheses as its size (`stop=first`, whatever is
+    asked for); loops are not cut; samples are new each time; the repetition penalty acts on logits; and of attention
+    there is the mean over the heads of the last layer (not right for a translation that ends at once, in a beam).
+    Refused are constraints and glossaries, diverse beam search, coverage penalty, min-p and shortlists.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class CTranslate2Translator(Maker):
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto", compute_type: str = "default") -> CTranslate2Translator:
-        """The translator of an exported directory, on one thread a core. Raises ModelError when it cannot be read,
-        UseError when CTranslate2 is not installed."""
+        """The translator of an exported directory, with as many threads as torch has. Raises ModelError when it cannot
+        be read, UseError when CTranslate2 is not installed."""
         place = folder.model_folder(Path(path))
         config = folder.read_config(place)
         try:
@@ -91,25 +91,21 @@ class CTranslate2Translator(Maker):
     def _find(
         self, sources: list[list[int]], wishes: Wishes, config: SearchConfig, attention: bool
     ) -> list[list[Hypothesis]]:
-        self._check(config, attention)
-        # The engine has one longest length for a batch; a sentence's own is observed by searching alike ones together.
-        limits = [
-            self._limit(len(ids) + 1, len(wish.prefix), config)
-            for ids, wish in zip(sources, wishes.sentences, strict=True)
-        ]
+        asked = [name for name, nothing in CANNOT if getattr(config, name) != nothing]
+        if asked:
+            raise UseError(f"CTranslate2 has no {', '.join(asked)}; leave that out, or use the run itself.")
+        # The engine has one longest length for a batch; a sentence's own is kept by searching alike ones together.
+        alike: dict[tuple[int, int], list[int]] = {}
+        for place, (ids, wish) in enumerate(zip(sources, wishes.sentences, strict=True)):
+            key = self._limit(len(ids) + 1, len(wish.prefix), config), len(wish.prefix)
+            alike.setdefault(key, []).append(place)
         found: list[list[Hypothesis]] = [[] for _ in sources]
-        for limit in sorted(set(limits)):
-            places = [place for place, one in enumerate(limits) if one == limit]
-            results = self._results(
-                [sources[p] for p in places],
-                [wishes.sentences[p] for p in places],
-                wishes.banned,
-                limit,
-                config,
-                attention,
-            )
-            for place, result in zip(places, results, strict=True):
-                found[place] = self._hypotheses(result, limit, config, attention)
+        for (limit, prefix), places in alike.items():
+            here = [sources[place] for place in places]
+            prefixes = [wishes.sentences[place].prefix for place in places]
+            results = self._results(here, prefixes, wishes.banned, limit - prefix, config)
+            for place, hypotheses in zip(places, self._hypotheses(here, results, config, attention), strict=True):
+                found[place] = hypotheses
         return found
 
     def _limit(self, source: int, prefix: int, config: SearchConfig) -> int:
@@ -121,74 +117,84 @@ class CTranslate2Translator(Maker):
     def _results(
         self,
         sources: list[list[int]],
-        sentences: Sequence[Wish],
-        banned: Sequence[Sequence[int]],
-        limit: int,
+        prefixes: list[Ids],
+        banned: Sequence[Ids],
+        longest: int,
         config: SearchConfig,
-        attention: bool,
     ) -> list[Any]:
-        names, words = self.source.entries, self.target.entries
-        prefixes = [[words[number] for number in wish.prefix] for wish in sentences]
-        sampled = config.sampling
+        """What the engine finds; tokens that cannot stand in a target are suppressed, as in Ojak's own search."""
+        names = self.target.entries
         found: list[Any] = self.engine.translate_batch(
-            [[names[number] for number in [*ids, EOS]] for ids in sources],
-            target_prefix=prefixes if any(prefixes) else None,
+            self._named(sources),
+            target_prefix=[[names[number] for number in ids] for ids in prefixes] if any(prefixes) else None,
             beam_size=config.beam,
             num_hypotheses=config.width,
-            # With a length penalty of 0 the engine stops at the first end; hypotheses are ranked here.
-            length_penalty=1.0,
+            length_penalty=1.0,  # with 0 a beam would stop at its first end; what is found is ranked here
             repetition_penalty=config.repetition_penalty,
             no_repeat_ngram_size=config.no_repeat_ngram_size,
-            suppress_sequences=[[words[number] for number in ids] for ids in ([PAD], [BOS], [UNK], *banned)],
-            max_decoding_length=limit - max(map(len, prefixes)),
+            suppress_sequences=[[names[number] for number in ids] for ids in ([PAD], [BOS], [UNK], *banned)],
+            max_decoding_length=max(1, longest - 1),  # what is cut off gets its end here
             min_decoding_length=max(0, config.min_length - 1),
             max_input_length=0,
-            sampling_topk=(config.top_k or 0) if sampled else 1,
+            sampling_topk=config.top_k if config.sampling else 1,
             sampling_topp=config.top_p,
             sampling_temperature=config.temperature,
-            return_scores=True,
-            return_attention=attention,
             return_end_token=True,
         )
         return found
 
-    def _hypotheses(self, result: Any, limit: int, config: SearchConfig, attention: bool) -> list[Hypothesis]:
-        found = []
-        for place, (words, score) in enumerate(zip(result.hypotheses, result.scores, strict=True)):
-            tokens = [self._ids[word] for word in words]
-            total = float(score) * max(1, len(tokens))
-            looked = None
-            if attention:
-                weights = np.array(result.attention[place], dtype=np.float32)  # (T,S), its end of sentence included
-                if len(weights) < len(tokens) + (tokens[-1:] != [EOS]):
-                    weights = np.concatenate([weights, weights[-1:]])
-                looked = torch.from_numpy(weights).unsqueeze(1)
-            cut = tokens[-1:] != [EOS]
-            tokens = [*tokens, EOS] if cut else tokens
-            rank = total / length_penalty(float(len(tokens)), config)
-            found.append(Hypothesis(tokens, total, looked, [], rank, "limit" if cut else "model"))
-        return sorted(found, key=lambda one: -one.rank)[: max(config.n_best, config.mbr)]
+    def _hypotheses(
+        self, sources: list[list[int]], results: list[Any], config: SearchConfig, attention: bool
+    ) -> list[list[Hypothesis]]:
+        """The engine's results, cut where they go round in circles, with the scores and attention of forcing them.
+
+        Its own scores leave out what was suppressed, and its attention is out of step with the hypotheses of a beam.
+        """
+        rows: list[tuple[int, list[int], Ending]] = []
+        for place, result in enumerate(results):
+            for words in result.hypotheses:
+                ids = [self._ids[word] for word in words]
+                ending: Ending = "model" if ids[-1:] == [EOS] else "limit"
+                ids = ids[:-1] if ending == "model" else ids
+                if config.cut_loops and (end := loops.cut(ids, [*sources[place], EOS])) is not None:
+                    ids, ending = ids[:end], "loop"
+                rows.append((place, ids, ending))
+        scored = self._score([sources[place] for place, _, _ in rows], [ids for _, ids, _ in rows], attention)
+        found: list[list[Hypothesis]] = [[] for _ in sources]
+        for (place, _, ending), one in zip(rows, scored, strict=True):
+            rank = one.score / length_penalty(float(len(one.tokens)), config)
+            found[place].append(replace(one, rank=rank, ending=ending))
+        return [sorted(ones, key=lambda one: -one.rank)[: max(config.n_best, config.mbr)] for ones in found]
+
+    def _named(self, sources: list[list[int]]) -> list[list[str]]:
+        names = self.source.entries
+        return [[names[number] for number in [*ids, EOS]] for ids in sources]
 
     def _score(self, sources: list[list[int]], targets: list[list[int]], attention: bool) -> list[Hypothesis]:
-        if attention:
-            raise UseError("CTranslate2 does not tell where it looked at given targets; use the run itself.")
-        names, words = self.source.entries, self.target.entries
-        results = self.engine.score_batch(
-            [[names[number] for number in [*ids, EOS]] for ids in sources],
-            [[words[number] for number in ids] for ids in targets],
-            max_input_length=0,
-        )
+        source, target = self._named(sources), [[self.target.entries[number] for number in ids] for ids in targets]
+        results = self.engine.score_batch(source, target, max_input_length=0)
         found = []
         for ids, result in zip(targets, results, strict=True):
             said = [float(score) for score in result.log_probs]
             found.append(Hypothesis([*ids, EOS], sum(said), None, said, sum(said)))
+        if not attention:
+            return found
+        # Scoring does not tell where it looked, but greedy search with the whole target as its beginning does.
+        for length in {len(ids) for ids in targets}:
+            places = [place for place, ids in enumerate(targets) if len(ids) == length]
+            looked = self.engine.translate_batch(
+                [source[place] for place in places],
+                target_prefix=[target[place] for place in places] if length else None,
+                beam_size=1,
+                max_decoding_length=1,
+                max_input_length=0,
+                return_attention=True,
+                return_end_token=True,
+            )
+            for place, one in zip(places, looked, strict=True):
+                weights = torch.tensor(one.attention[0]).unsqueeze(1)  # (T,1,S)
+                found[place] = replace(found[place], attention=weights[: length + 1])
         return found
-
-    def _check(self, config: SearchConfig, attention: bool) -> None:
-        """Raises UseError that names all that the engine has not."""
-        asked = [name for name, nothing in CANNOT if getattr(config, name) != nothing]
-        if asked:
-            raise UseError(f"CTranslate2 has no {', '.join(asked)}; leave that out, or use the run itself.")
 
 
 def library() -> Any:

@@ -14,6 +14,8 @@ from ojak.text.sentences import split_sentences
 CUTS = (re.compile(r"(?<=[,;:、，；：])"), re.compile(r"(?<=\s)(?=\S)"))
 NO_SPACES = {"ja", "zh", "th", "lo", "km", "my", "yue"}
 """languages whose sentences are put together without a space"""
+MOST_WEIGHTS = 50_000_000
+"""of the attention of all parts together: 200 MB"""
 
 
 def parts(text: str, fits: Callable[[str], bool], language: str) -> list[str]:
@@ -48,7 +50,8 @@ def spaced(language: str) -> bool:
 def joined(text: str, found: Sequence[Translation], language: str) -> Translation:
     """The Translation of a text from those of its parts, each part with its own end of sentence.
 
-    The attention of a part is over its own tokens, and 0 over those of the others. An alternative takes the place of
+    The attention of a part is over its own tokens, and 0 over those of the others; where that were more than
+    MOST_WEIGHTS numbers, most of them 0, there is none. An alternative takes the place of
     its part's translation in all parts at once: the second best of each, and so on, as many as every part has.
     """
     space = " " if spaced(language) else ""
@@ -56,7 +59,7 @@ def joined(text: str, found: Sequence[Translation], language: str) -> Translatio
     def together(ones: Sequence[Translation | Alternative]) -> Alternative:
         attention = None
         maps = [one.attention for one in ones if one.attention is not None]
-        if len(maps) == len(ones):
+        if len(maps) == len(ones) and _weights(maps) <= MOST_WEIGHTS:
             attention = _blocks(maps)
         return Alternative(
             space.join(one.text for one in ones if one.text),
@@ -82,6 +85,10 @@ def joined(text: str, found: Sequence[Translation], language: str) -> Translatio
         token_scores=whole.token_scores,
         missed=tuple(dict.fromkeys(term for one in found for term in one.missed)),
     )
+
+
+def _weights(maps: Sequence[Attention]) -> int:
+    return sum(len(one) for one in maps) * maps[0].shape[1] * sum(one.shape[2] for one in maps)
 
 
 def _blocks(maps: Sequence[Attention]) -> Attention:

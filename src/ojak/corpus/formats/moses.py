@@ -1,0 +1,62 @@
+"""Two files that go line by line, as Moses had them."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+
+from ojak.corpus import drift
+from ojak.corpus.beside import Beside
+from ojak.corpus.faults import Faults, Notes
+from ojak.corpus.formats.table import Row, pairs_of
+from ojak.corpus.layout import Layout
+from ojak.corpus.lines import text_lines
+from ojak.corpus.pair import Pair
+from ojak.corpus.unpack import unpacked_name
+from ojak.errors import DataError
+
+
+def read_two(source: Path, target: Path, layout: Layout, notes: Notes, faults: Faults) -> Iterator[Pair]:
+    """The pairs of two files. Labels and groups come from files beside them: `talk.labels` for `talk.en,talk.ko`.
+
+    Raises DataError at the end where one has more lines, with the likely place where they stopped matching, and
+    notes places where the lengths of equally long files say that lines have slipped.
+    """
+    name = f"{source},{target}"
+    plain = Layout(header="no", encoding=layout.encoding)
+    both = Faults(str(source)), Faults(str(target))
+    lengths = array("I"), array("I")
+
+    def rows() -> Iterator[Row]:
+        sides = [text_lines(path, plain, notes, of_side) for path, of_side in zip((source, target), both, strict=True)]
+        for number, cells in enumerate(zip_longest(*sides), 1):
+            for line, length in zip(cells, lengths, strict=True):
+                if line is not None:
+                    length.append(len(line.strip()))
+            if None in cells:
+                continue  # one file has ended; the other is counted to its end
+            yield number, [line.replace("\t", " ") for line in cells]
+        for of_side in both:
+            of_side.must = "hold text"
+            of_side.report()
+        if len(lengths[0]) != len(lengths[1]):
+            place = drift.first_slip(*lengths)
+            raise DataError(
+                f"Two files that go line by line must have the same count of lines, but {source} has "
+                f"{len(lengths[0])} and {target} has {len(lengths[1])}. By their lengths they stop matching near line "
+                f"{place}: look there for a line that was lost or broken in two."
+            )
+
+    yield from pairs_of(rows(), name, plain, notes, faults, _beside(source, target))
+    for slip in drift.slips(*lengths):
+        notes.messages.append(
+            f"{name}: lines {slip.first} to {slip.last} look as if the sides had slipped by {abs(slip.by)} "
+            f"({'target' if slip.by > 0 else 'source'} ahead): lengths agree better that way. Look at them."
+        )
+
+
+def _beside(source: Path, target: Path) -> Beside | None:
+    stem, other = (unpacked_name(path).with_suffix("") for path in (source, target))
+    return Beside.of(stem.with_name(stem.name + ".txt")) if stem == other else None
