@@ -39,7 +39,9 @@ class DataConfig(_Section):
 class TextConfig(_Section):
     """How text becomes ids."""
 
-    kind: Literal["unigram", "bpe", "word", "character"] = Field("unigram", description="how text is cut into tokens")
+    kind: Literal["unigram", "bpe", "word", "character", "pieces"] = Field(
+        "unigram", description="how text is cut into tokens; pieces: as an imported model cuts it"
+    )
     size: int = Field(8000, ge=8, description="entries of a vocabulary, at most (of each, when not shared)")
     shared: bool = Field(False, description="one vocabulary for both languages")
     lowercase: bool = Field(False, description="fold case before cutting")
@@ -105,7 +107,7 @@ class TransformerConfig(_ModelSection):
     feed_forward: int = Field(1024, ge=1, description="inner width of the feed-forward layers")
     norm: Literal["pre", "post"] = Field("pre", description="layer norm before each part, or after it as published")
     positions: Literal["sinusoid", "rotary"] = Field("rotary", description="how places are told")
-    activation: Literal["relu", "gelu", "swiglu"] = Field("relu", description="of the feed-forward layers")
+    activation: Literal["relu", "gelu", "swish", "swiglu"] = Field("relu", description="of the feed-forward layers")
 
     @model_validator(mode="after")
     def _agree(self) -> TransformerConfig:

@@ -42,7 +42,7 @@ class SubwordTokenizer(Tokenizer):
         """Takes the bytes of a SentencePiece model file. Raises RuntimeError or ValueError where they are none."""
         self.kind = kind
         self.lowercase = lowercase
-        self._model = model
+        self.model = model
         self._processor: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
         ids = tuple(getattr(self._processor, f"{name}_id")() for name in ("pad", "unk", "bos", "eos"))
         if ids != (PAD, UNK, BOS, EOS):
@@ -59,7 +59,7 @@ class SubwordTokenizer(Tokenizer):
         return int(self._processor.get_piece_size())
 
     def save(self, folder: Path, name: str) -> None:
-        write(folder / f"{name}.spm", self._model)
+        write(folder / f"{name}.spm", self.model)
         write_record(folder, name, {"kind": self.kind, "lowercase": self.lowercase, "size": len(self)})
 
     def _encode(self, text: str, sample: float, seed: int | None) -> list[int]:

@@ -9,8 +9,9 @@ from typing import Literal
 
 from ojak.text.normalise import normalise
 
-Kind = Literal["unigram", "bpe", "word", "character"]
+Kind = Literal["unigram", "bpe", "word", "character", "pieces"]
 KINDS: tuple[Kind, ...] = ("unigram", "bpe", "word", "character")
+"""the kinds that can be learnt; `pieces` comes with an imported model"""
 
 
 class Tokenizer(ABC):

@@ -56,6 +56,7 @@ class CTranslate2Translator(Maker):
         self.engine = engine
         self.source, self.target, self.search, self.languages = source, target, search, languages
         self.views, self.longest = views, longest
+        self._names = source.entries, target.entries
         self._ids = {entry: number for number, entry in enumerate(target.entries)}
 
     @classmethod
@@ -123,7 +124,7 @@ class CTranslate2Translator(Maker):
         config: SearchConfig,
     ) -> list[Any]:
         """What the engine finds; tokens that cannot stand in a target are suppressed, as in Ojak's own search."""
-        names = self.target.entries
+        names = self._names[1]
         found: list[Any] = self.engine.translate_batch(
             self._named(sources),
             target_prefix=[[names[number] for number in ids] for ids in prefixes] if any(prefixes) else None,
@@ -167,11 +168,11 @@ class CTranslate2Translator(Maker):
         return [sorted(ones, key=lambda one: -one.rank)[: max(config.n_best, config.mbr)] for ones in found]
 
     def _named(self, sources: list[list[int]]) -> list[list[str]]:
-        names = self.source.entries
+        names = self._names[0]
         return [[names[number] for number in [*ids, EOS]] for ids in sources]
 
     def _score(self, sources: list[list[int]], targets: list[list[int]], attention: bool) -> list[Hypothesis]:
-        source, target = self._named(sources), [[self.target.entries[number] for number in ids] for ids in targets]
+        source, target = self._named(sources), [[self._names[1][number] for number in ids] for ids in targets]
         results = self.engine.score_batch(source, target, max_input_length=0)
         found = []
         for ids, result in zip(targets, results, strict=True):
@@ -179,22 +180,21 @@ class CTranslate2Translator(Maker):
             found.append(Hypothesis([*ids, EOS], sum(said), None, said, sum(said)))
         if not attention:
             return found
-        # Scoring does not tell where it looked, but greedy search with the whole target as its beginning does.
-        for length in {len(ids) for ids in targets}:
-            places = [place for place, ids in enumerate(targets) if len(ids) == length]
-            looked = self.engine.translate_batch(
-                [source[place] for place in places],
-                target_prefix=[target[place] for place in places] if length else None,
-                beam_size=1,
-                max_decoding_length=1,
-                max_input_length=0,
-                return_attention=True,
-                return_end_token=True,
-            )
-            for place, one in zip(places, looked, strict=True):
-                weights = torch.tensor(one.attention[0]).unsqueeze(1)  # (T,1,S)
-                found[place] = replace(found[place], attention=weights[: length + 1])
-        return found
+        # Scoring does not tell where it looked, but greedy search with the whole target as its beginning does. What it
+        # says after that is thrown away.
+        told = self.engine.translate_batch(
+            source,
+            target_prefix=target,
+            beam_size=1,
+            max_decoding_length=1 + max(map(len, targets)),
+            max_input_length=0,
+            return_attention=True,
+            return_end_token=True,
+        )
+        return [
+            replace(one, attention=torch.tensor(its.attention[0][: len(one.tokens)]).unsqueeze(1))
+            for one, its in zip(found, told, strict=True)
+        ]
 
 
 def library() -> Any:

@@ -88,7 +88,7 @@ def joined(text: str, found: Sequence[Translation], language: str) -> Translatio
 
 
 def _weights(maps: Sequence[Attention]) -> int:
-    return sum(len(one) for one in maps) * maps[0].shape[1] * sum(one.shape[2] for one in maps)
+    return sum(len(one) for one in maps) * int(maps[0].shape[1]) * sum(int(one.shape[2]) for one in maps)
 
 
 def _blocks(maps: Sequence[Attention]) -> Attention:
