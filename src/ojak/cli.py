@@ -145,7 +145,7 @@ SEARCH: tuple[tuple[str, type[int] | type[float] | None, str], ...] = (
     ("top-k", int, "sample from the likeliest so many words"),
     ("top-p", float, "sample from the likeliest words that share this much"),
     ("min-p", float, "sample from words this likely, the likeliest being 1"),
-    ("seed", int, "of sampling"),
+    ("sampling-seed", int, "of sampling; a sentence is drawn alike in every company"),
     ("repetition-penalty", float, "words said before count as this much less likely"),
     ("no-repeat-ngram-size", int, "n-grams of this length are said once at most"),
     ("min-length", int, "shortest output in tokens"),

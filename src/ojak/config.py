@@ -185,7 +185,7 @@ class SearchConfig(_Section):
     min_p: float = Field(
         0.0, ge=0, lt=1, description="sample from words this likely, relative to the likeliest; 0: all"
     )
-    seed: int = Field(1, ge=0, lt=2**32, description="of sampling; a sentence alone is drawn as in any batch")
+    sampling_seed: int = Field(1, ge=0, lt=2**32, description="of sampling; a sentence alone is drawn as in any batch")
     repetition_penalty: float = Field(
         1.0, ge=1, le=100, description="log-probabilities of words said before are multiplied by it; 1: off"
     )

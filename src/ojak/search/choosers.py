@@ -74,7 +74,7 @@ def sample(config: SearchConfig, keys: Tensor) -> Chooser:
 
     `keys` (B,W) tells the draws apart: the same key, seed and step give the same draw, in every batch.
     """
-    seed = torch.tensor(config.seed, dtype=torch.long, device=keys.device)
+    seed = torch.tensor(config.sampling_seed, dtype=torch.long, device=keys.device)
 
     def choose(shaped: Tensor, live: Live) -> Choice:
         chances = (shaped.double() / config.temperature).softmax(1).nan_to_num(0.0)  # a row that ended has none
