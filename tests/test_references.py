@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ojak.config import TransformerConfig
 from ojak.model.attention import Additive, Dot, General, MultiHead, ScaledDot, attend, scorer
 from ojak.model.cell import Cell, Hidden
-from ojak.model.dropout import Dropout
+from ojak.model.dropout import Masks
 from ojak.model.embedding import embeddings, output_layer
 from ojak.model.transformer import FeedForward, rotate, sinusoid
 from ojak.search.forced import score
@@ -181,28 +181,32 @@ def test_sinusoid_is_the_table_of_the_paper(begin: int, length: int, width: int)
             assert found[row, width // 2 + i].item() == pytest.approx(math.cos(angle), abs=1e-10)
 
 
+def turn(heads: Tensor, position: int) -> Tensor:
+    return rotate(heads, sinusoid(position, heads.shape[2], heads.shape[3], heads))
+
+
 def test_rotation_keeps_lengths_and_tells_distances_only() -> None:
     query, key = torch.randn(2, 3, 1, 8), torch.randn(2, 3, 1, 8)
     products = {}
     for at in (0, 1, 7, 300):
-        close(rotate(query, at).norm(dim=-1), query.norm(dim=-1))
+        close(turn(query, at).norm(dim=-1), query.norm(dim=-1))
         for distance in (0, 1, 4, 50):
-            product = (rotate(query, at + distance) * rotate(key, at)).sum(-1)
+            product = (turn(query, at + distance) * turn(key, at)).sum(-1)
             torch.testing.assert_close(product, products.setdefault(distance, product), rtol=1e-9, atol=1e-9)
     close(products[0], (query * key).sum(-1))
     assert all(not products[0].allclose(products[distance]) for distance in (1, 4, 50))
-    close(rotate(query, 0), query)
+    close(turn(query, 0), query)
 
 
 def test_rotation_of_several_places_is_that_of_each() -> None:
     heads = torch.randn(2, 3, 5, 8)
-    each = [rotate(heads[:, :, place : place + 1], 4 + place) for place in range(5)]
-    close(rotate(heads, 4), torch.cat(each, 2))
+    each = [turn(heads[:, :, place : place + 1], 4 + place) for place in range(5)]
+    close(turn(heads, 4), torch.cat(each, 2))
     # Written as complex numbers: the pair (x, y) is turned by the angle place × rate.
     numbers = torch.complex(heads[..., :4], heads[..., 4:])
     angles = torch.tensor([[(4 + place) / 10000 ** (2 * i / 8) for i in range(4)] for place in range(5)])
     turned = numbers * torch.polar(torch.ones(5, 4), angles)
-    close(rotate(heads, 4), torch.cat([turned.real, turned.imag], -1))
+    close(turn(heads, 4), torch.cat([turned.real, turned.imag], -1))
 
 
 # ---------------------------------------------------------------- feed-forward, dropout, embedding
@@ -216,7 +220,7 @@ def gelu(x: float) -> float:
 def test_feed_forward_is_its_equation(activation: Literal["relu", "gelu", "swiglu"]) -> None:
     config = TransformerConfig(width=4, heads=2, feed_forward=6, activation=activation, dropout=0.0)
     layer, states = FeedForward(config), torch.randn(3, 4)
-    found = layer(states)
+    found = layer(states, Masks(0.0, 0))
     for row, state in enumerate(states.tolist()):
         inner = [
             a + b for a, b in zip(times(layer.inner.weight.tolist(), state), layer.inner.bias.tolist(), strict=True)
@@ -232,9 +236,10 @@ def test_feed_forward_is_its_equation(activation: Literal["relu", "gelu", "swigl
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.5, 0.9])
 def test_dropout_drops_its_share_and_keeps_the_expected_value(rate: float) -> None:
-    layer, values = Dropout(rate), torch.full((1000, 301), 3.0)
+    values = torch.full((1000, 301), 3.0)
     count = values.numel()
-    out = layer(values)
+    masks = Masks(rate, count)
+    out = masks.drop(values)
     dropped = (out == 0).double()
     spread = math.sqrt(rate * (1 - rate) / count)
     assert abs(dropped.mean().item() - rate) < 1 / 512 + 5 * spread  # the rate is rounded to 1/256
@@ -249,21 +254,21 @@ def test_dropout_drops_its_share_and_keeps_the_expected_value(rate: float) -> No
     assert abs((flat[1:] * flat[:-1]).mean().item()) < 6 * exact * (1 - exact) / math.sqrt(count)
 
 
-def test_dropout_is_off_outside_training_and_follows_the_seed() -> None:
-    layer, values = Dropout(0.5), torch.randn(7, 13)
+def test_dropout_follows_the_seed_and_can_be_off() -> None:
+    values = torch.randn(7, 13)
     torch.manual_seed(3)
-    first, second = layer(values), layer(values)
+    masks = Masks(0.5, values.numel())
+    first, second = masks.drop(values), masks.drop(values)
     assert not first.equal(second)
     torch.manual_seed(3)
-    assert layer(values).equal(first)
-    assert layer.eval()(values) is values
-    none = Dropout(0.0)
-    assert none(values) is values
+    assert Masks(0.5, values.numel()).drop(values).equal(first)
+    none = Masks(0.0, values.numel())
+    assert not none and none.drop(values) is values and none.add(values, first).equal(values + first)
 
 
 def test_dropout_gives_its_gradient_to_what_was_kept() -> None:
     values = torch.randn(50, 50, requires_grad=True)
-    out = Dropout(0.25)(values)
+    out = Masks(0.25, values.numel()).drop(values)
     out.sum().backward()
     assert values.grad is not None
     close(values.grad, torch.where(out == 0, 0.0, 4 / 3))

@@ -38,6 +38,7 @@ from ojak.search import search
 from ojak.text.vocabulary import BOS, EOS, PAD
 from ojak.train import loop as loop_module
 from ojak.train.loop import Interrupted
+from ojak.train.precision import Working
 from ojak.train.schedule import learning_rate
 from ojak.train.update import make_optimizer, update
 from ojak.train.validate import Validation
@@ -161,7 +162,7 @@ def test_cutting_an_update_into_batches_changes_nothing(name: str) -> None:
 
     def once(batches: list[Batch]) -> tuple[Any, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         model = make(name)
-        seen = update(model, batches, make_optimizer(model, config), 0.01, config)
+        seen = update(Working(model, config), batches, make_optimizer(model, config), 0.01, config)
         return seen, {key: weight.grad.clone() for key, weight in model.named_parameters()}, weights_of(model)  # type: ignore[union-attr]
 
     (one, gradients, weights), (other, cut_gradients, cut_weights) = once(whole), once(cut)
@@ -224,7 +225,7 @@ def taught(
     for step in range(1, updates + 1):
         rows = drawn(generator, 64, longest)
         batch = collate(rows, [row[::turn] for row in rows], CPU)
-        update(model, [batch], optimizer, learning_rate(step, updates, config), config)
+        update(Working(model, config), [batch], optimizer, learning_rate(step, updates, config), config)
     model.eval()
     rows = drawn(generator, 200, longest)
     found = [best for (best,) in search(model, sources(rows, CPU), SearchConfig(beam=1), attend=bool(model.views))]
@@ -932,7 +933,7 @@ def test_larger_batches_after_resuming_begin_the_next_pass(tmp_path: Path) -> No
 
 def test_products_are_as_exact_after_training_as_before(tmp_path: Path) -> None:
     torch.set_float32_matmul_precision("high")
-    train(tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 2, "products": "medium"}}), tmp_path / "run")
+    train(tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 2, "precision": "fp32"}}), tmp_path / "run")
     assert torch.get_float32_matmul_precision() == "high"
 
 

@@ -146,8 +146,10 @@ class TrainConfig(_Section):
     average: int = Field(5, ge=0, description="average the weights of the last so many validations; 0: off")
     save_every: int = Field(500, ge=1, description="updates between checkpoints that a run resumes from")
     log_every: int = Field(50, ge=1, description="updates between lines of the history")
-    products: Literal["highest", "medium"] = Field(
-        "medium", description="fp32 matrix products: exact, or through the processor's faster units where it has them"
+    precision: Literal["auto", "bf16", "fp32", "exact"] = Field(
+        "auto",
+        description="bf16: weights that learn in fp32, passes in bf16; fp32: fp32, with products through the "
+        "processor's faster units; exact: products too; auto: bf16 where the device multiplies it itself",
     )
     threads: int = Field(0, ge=0, description="processor threads; 0: all cores")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train; auto: a GPU if there is one")

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ojak.model import fused
+
 
 class Scorer(nn.Module, ABC):
     """How well each key fits the query. Letters as in `seam`; A is the width of the keys."""
@@ -111,14 +113,17 @@ class MultiHead(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Output (N,T,D), and the weights (N,H,T,S) if `weigh`, of queries (N,H,T,d) over keys and values (N,H,S,d).
 
-        `keep` broadcasts to (N,H,T,S). Without weights a fused kernel does the same where it is the faster one.
+        `keep` broadcasts to (N,H,T,S). Unless the weights are asked for, a faster way to the same is taken where there
+        is one: on a GPU torch's kernel, in training on a CPU (where that one is slow) `fused.attend`.
         """
         weights = None
-        if weigh or not query.is_cuda:
-            # On a CPU plain products beat the fused kernel, whose backward pass is slow for short sentences.
+        if query.is_cuda and not weigh:
+            context = F.scaled_dot_product_attention(query, keys, values, attn_mask=keep).transpose(1, 2).flatten(2)
+        elif fused.serves(query) and not weigh:
+            context = fused.attend(query, keys, values, keep)
+        else:
             scores = query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5
             context, weights = attend(scores, keep, values)
-        else:
-            context = F.scaled_dot_product_attention(query, keys, values, attn_mask=keep)
-        merged: Tensor = self.out(context.transpose(1, 2).flatten(2))
-        return merged, weights if weigh else None
+            context = context.transpose(1, 2).flatten(2)
+        merged: Tensor = self.out(context)
+        return merged, weights

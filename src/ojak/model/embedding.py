@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
 
 from ojak.text.vocabulary import PAD
 
 
 class Embedding(nn.Embedding):
-    """Ids (…) to vectors (…,D), scaled by √D (Vaswani 2017, 3.4), so that a tied output layer starts small."""
+    """Ids (…) to vectors (…,D), scaled by √D (Vaswani 2017, 3.4), so that a tied output layer starts small.
+
+    They have the type `dtype`, or that of the weights.
+    """
 
     def __init__(self, size: int, width: int) -> None:
         super().__init__(size, width, padding_idx=PAD)
         nn.init.normal_(self.weight, std=width**-0.5)
         self.scale = math.sqrt(width)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        return super().forward(ids) * self.scale
+    def forward(self, ids: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        return (super().forward(ids) * self.scale).to(dtype or self.weight.dtype)
 
 
 def embeddings(source_size: int, target_size: int, width: int, shared: bool) -> tuple[Embedding, Embedding]:

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from ojak.config import RecurrentConfig
 from ojak.model.attention import attend, scorer
 from ojak.model.cell import PARTS, Cell, Hidden
-from ojak.model.dropout import Dropout
+from ojak.model.dropout import Masks
 from ojak.model.embedding import embeddings, output_layer
 from ojak.model.seam import Decoded, Memory, Seq2Seq, State
 from ojak.text.vocabulary import PAD
@@ -47,7 +47,6 @@ class Recurrent(Seq2Seq):
         keys = config.encoder_width or config.width
         directions = 2 if config.bidirectional else 1
         self.source, self.target = embeddings(source_size, target_size, config.embedding, shared)
-        self.dropout = Dropout(config.dropout)
         self.encoder = _ENCODERS[config.cell](
             config.embedding,
             keys // directions,
@@ -86,15 +85,15 @@ class Recurrent(Seq2Seq):
     def encode(self, source: Tensor) -> Memory:
         keep = source != PAD
         lengths = keep.sum(1)
-        packed = pack_padded_sequence(
-            self.dropout(self.source(source)), lengths.cpu(), batch_first=True, enforce_sorted=False
-        )
+        masks = self._masks(source)
+        words = masks.drop(self.source(source, self.dtype))
+        packed = pack_padded_sequence(words, lengths.cpu(), batch_first=True, enforce_sorted=False)
         states = pad_packed_sequence(self.encoder(packed)[0], batch_first=True, total_length=source.shape[1])[0]
         last = states[torch.arange(len(source), device=source.device), lengths - 1]
         if self.config.bidirectional:  # the backward half has read everything when it is at the first token
             half = states.shape[2] // 2
             last = torch.cat([last[:, :half], states[:, 0, half:]], 1)
-        return Memory(self.dropout(states), keep, self.dropout(last))
+        return Memory(masks.drop(states), keep, masks.drop(last))
 
     def start(self, memory: Memory) -> RecurrentState:
         layers, parts = self.config.layers, PARTS[self.config.cell]
@@ -106,7 +105,8 @@ class Recurrent(Seq2Seq):
 
     def advance(self, tokens: Tensor, state: State, attend: bool = False) -> tuple[Decoded, RecurrentState]:
         assert isinstance(state, RecurrentState)
-        words = self.dropout(self.target(tokens))  # (N,T,M)
+        masks = self._masks(tokens)
+        words = masks.drop(self.target(tokens, self.dtype))  # (N,T,M)
         given, weigh_extra = self._given(words, state)
         hidden, feed = state.hidden, state.feed
         tops: list[Tensor] = []  # (N,D) each
@@ -119,12 +119,12 @@ class Recurrent(Seq2Seq):
                 gates = gates + seen[-1][0].squeeze(1) @ weigh_extra
             elif feed is not None:
                 gates = gates + feed @ weigh_extra
-            hidden = self._step(gates, hidden)
+            hidden = self._step(gates, hidden, masks)
             tops.append(hidden[-1][0])
             if feed is not None:
                 top = tops[-1].unsqueeze(1)
                 seen.append(self._look(top, state))
-                fed.append(self._read_out(top, seen[-1][0], word))
+                fed.append(self._read_out(top, seen[-1][0], word, masks))
                 feed = fed[-1].squeeze(1)
 
         after = replace(state, hidden=hidden, feed=feed)
@@ -132,13 +132,17 @@ class Recurrent(Seq2Seq):
         if not self.scorer:
             context = state.memory.summary.unsqueeze(1).expand(-1, top.shape[1], -1)
             nothing = top.new_zeros(len(top), top.shape[1], 0, state.memory.keep.shape[1])
-            return Decoded(self._read_out(top, context, words), nothing if attend else None), after
+            return Decoded(self._read_out(top, context, words, masks), nothing if attend else None), after
         if seen:
             context, weights = (torch.cat(parts, 1) for parts in zip(*seen, strict=True))
         else:  # acting after the cell without feeding: nothing of the attention enters the cell, so all steps at once
             context, weights = self._look(top, state)
-        states = torch.cat(fed, 1) if fed else self._read_out(top, context, words)
+        states = torch.cat(fed, 1) if fed else self._read_out(top, context, words, masks)
         return Decoded(states, weights.unsqueeze(2) if attend else None), after
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.first.weight.dtype
 
     def _given(self, words: Tensor, state: RecurrentState) -> tuple[Tensor, Tensor]:
         """The first cell's input product (N,T,G·D) as far as it is known beforehand, and the weights (X,G·D) for the
@@ -150,10 +154,10 @@ class Recurrent(Seq2Seq):
             given = given + (state.memory.summary @ of_extra.T).unsqueeze(1)
         return given, of_extra.T
 
-    def _step(self, gates: Tensor, hidden: tuple[Hidden, ...]) -> tuple[Hidden, ...]:
+    def _step(self, gates: Tensor, hidden: tuple[Hidden, ...], masks: Masks) -> tuple[Hidden, ...]:
         new = [self.cells[0](gates, hidden[0])]
         for cell, past in zip(self.cells[1:], hidden[1:], strict=True):
-            new.append(cell(cell.input(self.dropout(new[-1][0])), past))
+            new.append(cell(cell.input(masks.drop(new[-1][0])), past))
         return tuple(new)
 
     def _look(self, query: Tensor, state: RecurrentState) -> tuple[Tensor, Tensor]:
@@ -162,12 +166,15 @@ class Recurrent(Seq2Seq):
         scores = self.scorer.score(query, state.keys)
         return attend(scores, state.memory.keep.unsqueeze(1), state.memory.states)
 
-    def _read_out(self, top: Tensor, context: Tensor, words: Tensor) -> Tensor:
+    def _read_out(self, top: Tensor, context: Tensor, words: Tensor, masks: Masks) -> Tensor:
         """What the output layer sees, (N,T,R): tanh of a layer over the state, the context and the previous word."""
         parts = [top]
         if self.scorer or self.sees_word:
             parts.append(context)
         if self.sees_word:
             parts.append(words)
-        read: Tensor = self.dropout(torch.tanh(self.readout(torch.cat(parts, 2))))
-        return read
+        return masks.drop(torch.tanh(self.readout(torch.cat(parts, 2))))
+
+    def _masks(self, tokens: Tensor) -> Masks:
+        widest = max(self.config.embedding, self.config.width, self.config.encoder_width)
+        return Masks(self.config.dropout if self.training else 0.0, tokens.numel() * widest)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ojak.config import ModelConfig
+from ojak.model.embedding import Embedding
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,13 @@ class Decoded:
 class Seq2Seq(nn.Module, ABC):
     """An encoder and a decoder, whichever they are.
 
-    `views` names the K attention views, none for a model without attention. `project` is the output layer.
+    `views` names the K attention views, none for a model without attention. `source` and `target` look up the words,
+    `project` is the output layer.
     """
 
     views: tuple[str, ...]
+    source: Embedding
+    target: Embedding
     project: nn.Linear
 
     def __init__(self, config: ModelConfig) -> None:
@@ -111,7 +115,7 @@ class Seq2Seq(nn.Module, ABC):
 
     def output(self, states: Tensor) -> Tensor:
         """The logits (…,V) of states (…,D)."""
-        logits: Tensor = self.project(states)
+        logits: Tensor = self.project(states.to(self.project.weight.dtype))
         return logits
 
     def outputs(self, words: Tensor) -> Callable[[Tensor], Tensor]:
@@ -128,6 +132,11 @@ class Seq2Seq(nn.Module, ABC):
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.project.weight.device
+
+    @property
+    @abstractmethod
+    def dtype(self) -> torch.dtype:
+        """What states are computed in: the type of all weights but those of the words and of the output layer."""
 
     def parameter_count(self) -> int:
         """How many numbers are learnt; tied ones count once."""

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ojak.config import TransformerConfig
+from ojak.model import fused
 from ojak.model.attention import MultiHead
-from ojak.model.dropout import Dropout
+from ojak.model.dropout import Masks
 from ojak.model.embedding import embeddings, output_layer
 from ojak.model.seam import Decoded, Memory, Seq2Seq, State
 from ojak.text.vocabulary import PAD
@@ -45,9 +46,14 @@ def sinusoid(position: int, length: int, width: int, like: Tensor) -> Tensor:
     return torch.cat([(place * rate).sin(), (place * rate).cos()], 1).to(like.dtype)
 
 
-def rotate(heads: Tensor, position: int) -> Tensor:
-    """Turns each pair of the vectors (N,H,T,d) by an angle that grows with their place (Su 2021, RoFormer, eq. 34)."""
-    sine, cosine = sinusoid(position, heads.shape[2], heads.shape[3], heads).chunk(2, 1)  # (T,d/2) each
+def rotate(heads: Tensor, angles: Tensor) -> Tensor:
+    """Turns each pair of the vectors (N,H,T,d) by an angle that grows with their place (Su 2021, RoFormer, eq. 34).
+
+    `angles` (T,d) are the rows of `sinusoid` for these places.
+    """
+    sine, cosine = angles.chunk(2, 1)  # (T,d/2) each
+    if fused.serves(heads):
+        return fused.rotate(heads, sine, cosine)
     first, second = heads.chunk(2, -1)
     return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)
 
@@ -60,17 +66,18 @@ class FeedForward(nn.Module):
         gated = config.activation == "swiglu"
         self.inner = nn.Linear(config.width, config.feed_forward * (2 if gated else 1))
         self.outer = nn.Linear(config.feed_forward, config.width)
-        self.dropout = Dropout(config.dropout)
         self.activation = config.activation
 
-    def forward(self, states: Tensor) -> Tensor:
+    def forward(self, states: Tensor, masks: Masks) -> Tensor:
+        if self.activation == "relu" and fused.serves(states):
+            return fused.feed_forward(states, self.inner, self.outer, masks)
         inner = self.inner(states)
         if self.activation == "swiglu":
             gate, value = inner.chunk(2, -1)
             inner = F.silu(gate) * value
         else:
             inner = ACTIVATIONS[self.activation](inner)
-        outer: Tensor = self.outer(self.dropout(inner))
+        outer: Tensor = self.outer(masks.drop(inner))
         return outer
 
 
@@ -80,48 +87,50 @@ class Layer(nn.Module):
     def __init__(self, config: TransformerConfig, cross: bool) -> None:
         super().__init__()
         self.pre = config.norm == "pre"
-        self.rotary = config.positions == "rotary"
         self.own = MultiHead(config.width, config.heads)
         self.cross = MultiHead(config.width, config.heads) if cross else None
         self.feed_forward = FeedForward(config)
         self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in range(3 if cross else 2))
-        self.dropout = Dropout(config.dropout)
 
     def forward(
         self,
         states: Tensor,
+        masks: Masks,
         keep: Tensor,
         past: KeysValues | None,
-        position: int,
+        angles: Tensor | None,
         source: KeysValues | None,
         source_keep: Tensor | None,
         weigh: bool,
     ) -> tuple[Tensor, KeysValues, Tensor | None]:
-        """New states (N,T,D), the keys and values so far, and the weights over the source (N,H,T,S) if `weigh`."""
+        """New states (N,T,D), the keys and values so far, and the weights over the source (N,H,T,S) if `weigh`.
+
+        `angles` (T,d) turn queries and keys, where positions are told so.
+        """
         own = self.own
         normed = self._enter(0, states)
         query, keys, values = own.split(own.query(normed)), own.split(own.key(normed)), own.split(own.value(normed))
-        if self.rotary:
-            query, keys = rotate(query, position), rotate(keys, position)
-        if past is not None:
+        if angles is not None:
+            query, keys = rotate(query, angles), rotate(keys, angles)
+        if past is not None and past[0].shape[2]:
             keys, values = torch.cat([past[0], keys], 2), torch.cat([past[1], values], 2)
-        states = self._leave(0, states, own(query, keys, values, keep, False)[0])
+        states = self._leave(0, states, own(query, keys, values, keep, False)[0], masks)
 
         weights = None
         if self.cross is not None and source is not None and source_keep is not None:
             query = self.cross.split(self.cross.query(self._enter(1, states)))
             seen, weights = self.cross(query, *source, source_keep, weigh)
-            states = self._leave(1, states, seen)
+            states = self._leave(1, states, seen, masks)
         last = len(self.norms) - 1
-        states = self._leave(last, states, self.feed_forward(self._enter(last, states)))
+        states = self._leave(last, states, self.feed_forward(self._enter(last, states), masks), masks)
         return states, (keys, values), weights
 
     def _enter(self, part: int, states: Tensor) -> Tensor:
         entered: Tensor = self.norms[part](states) if self.pre else states
         return entered
 
-    def _leave(self, part: int, states: Tensor, found: Tensor) -> Tensor:
-        left: Tensor = states + self.dropout(found)
+    def _leave(self, part: int, states: Tensor, found: Tensor, masks: Masks) -> Tensor:
+        left = masks.add(states, found)
         return left if self.pre else cast(Tensor, self.norms[part](left))
 
 
@@ -135,7 +144,6 @@ class Transformer(Seq2Seq):
     def __init__(self, config: TransformerConfig, source_size: int, target_size: int, shared: bool) -> None:
         super().__init__(config)
         self.source, self.target = embeddings(source_size, target_size, config.width, shared)
-        self.dropout = Dropout(config.dropout)
         encoder = nn.ModuleList(Layer(config, cross=False) for _ in range(config.encoder_layers))
         decoder = nn.ModuleList(Layer(config, cross=True) for _ in range(config.decoder_layers))
         self.encoder, self.decoder = cast(Sequence[Layer], encoder), cast(Sequence[Layer], decoder)
@@ -153,9 +161,11 @@ class Transformer(Seq2Seq):
 
     def encode(self, source: Tensor) -> Memory:
         keep = source != PAD
-        states = self._embed(self.source(source), 0)
+        masks = self._masks(source)
+        words, angles = self._place(self.source(source, self.dtype), 0)
+        states = masks.drop(words)
         for layer in self.encoder:
-            states = layer(states, keep[:, None, None], None, 0, None, None, False)[0]
+            states = layer(states, masks, keep[:, None, None], None, angles, None, None, False)[0]
         states = self.encoder_norm(states)
         real = keep.unsqueeze(2)
         summary = (states * real).sum(1) / real.sum(1)
@@ -174,21 +184,31 @@ class Transformer(Seq2Seq):
     def advance(self, tokens: Tensor, state: State, attend: bool = False) -> tuple[Decoded, TransformerState]:
         assert isinstance(state, TransformerState)
         length, position = tokens.shape[1], state.position
-        states = self._embed(self.target(tokens), position)
+        masks = self._masks(tokens)
+        words, angles = self._place(self.target(tokens, self.dtype), position)
+        states = masks.drop(words)
         places = torch.arange(position + length, device=tokens.device)
         keep = places <= places[position:].unsqueeze(1)  # (T, so far): each token sees itself and those before it
         source_keep = state.keep[:, None, None]
         target, seen = [], []
         for layer, past, source in zip(self.decoder, state.target, state.source, strict=True):
-            states, own, weights = layer(states, keep, past, position, source, source_keep, attend)
+            states, own, weights = layer(states, masks, keep, past, angles, source, source_keep, attend)
             target.append(own)
             seen.append(weights)
         attention = torch.cat(seen, 1).transpose(1, 2) if attend else None  # (N,K,T,S) → (N,T,K,S)
         after = TransformerState(state.keep, state.source, tuple(target), position + length)
         return Decoded(self.decoder_norm(states), attention), after
 
-    def _embed(self, words: Tensor, position: int) -> Tensor:
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.encoder[0].own.query.weight.dtype
+
+    def _place(self, words: Tensor, position: int) -> tuple[Tensor, Tensor | None]:
+        """The word vectors (N,T,D) and the angles (T,d), one of which tells the places from `position` on."""
+        length, width = words.shape[1:]
         if self.config.positions == "sinusoid":
-            words = words + sinusoid(position, words.shape[1], words.shape[2], words)
-        embedded: Tensor = self.dropout(words)
-        return embedded
+            return words + sinusoid(position, length, width, words), None
+        return words, sinusoid(position, length, width // self.config.heads, words)
+
+    def _masks(self, tokens: Tensor) -> Masks:
+        return Masks(self.config.dropout if self.training else 0.0, tokens.numel() * self.config.feed_forward)

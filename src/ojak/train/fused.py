@@ -1,7 +1,8 @@
 """Output layer and loss in one, for speed: what `loss.plain_cross_entropy` computes, without a tensor of all logits.
 
-The logits of a few hundred tokens at a time are made, turned into their own gradient in place while they are in the
-processor's cache, and multiplied on: nothing of size tokens × vocabulary is ever kept.
+The logits of some hundred tokens at a time are made, turned into their own gradient in place, and multiplied on:
+nothing of size tokens × vocabulary is ever kept. States in bf16 have logits in bf16; sums over tokens are in the type of
+the weights.
 """
 
 from __future__ import annotations
@@ -22,28 +23,39 @@ class FusedCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, states: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float
     ) -> tuple[Tensor, Tensor]:
-        vocabulary = len(weight)
+        exact, count, vocabulary = weight.dtype, len(states), len(weight)
+        near, near_bias, middle = weight.to(states.dtype), bias.to(states.dtype), weight.mean(0)
         of_states, of_weight, of_bias = torch.empty_like(states), torch.zeros_like(weight), torch.zeros_like(bias)
-        true = mean = states.new_zeros(())
-        rows = max(1, CHUNK // vocabulary)
-        for begin in range(0, len(states), rows):
+        true, level = weight.new_zeros(()), weight.new_zeros(())
+        even = smoothing / vocabulary
+        rows = min(count, max(1, CHUNK // vocabulary))
+        room = states.new_empty(2, rows, vocabulary)  # taken once: fresh memory costs more than what is computed in it
+        for begin in range(0, count, rows):
             piece, words = states[begin : begin + rows], target[begin : begin + rows].unsqueeze(1)
-            logits = torch.addmm(bias, piece, weight.T)
-            said, level = logits.gather(1, words), logits.mean(1, keepdim=True)
-            top = logits.amax(1, keepdim=True)
-            total = logits.sub_(top).exp_().sum(1, keepdim=True)
-            log_total = total.log() + top
-            true, mean = true + (said - log_total).sum(), mean + (level - log_total).sum()
-            # The gradient of the smoothed loss by the logits: softmax, less the target distribution.
-            gradient = logits.div_(total)
+            logits, chances = room[:, : len(piece)]
+            torch.addmm(near_bias, piece, near.T, out=logits)
+            said = logits.gather(1, words).to(exact)
+            torch.softmax(logits, 1, out=chances)
+            log_true = chances.gather(1, words).to(exact).log()
+            lost = (log_true < -60).squeeze(1)  # a probability so small may have lost its digits
+            if lost.any():
+                log_true[lost] = logits[lost].to(exact).log_softmax(1).gather(1, words[lost])
+            wide = piece.to(exact)
+            true += log_true.sum()
+            level += (wide @ middle + bias.mean()).sum() + (log_true - said).sum()
+            # The gradient of the smoothed loss by the logits is the softmax, less the target distribution, whose even
+            # part is the same in every place and so is taken off afterwards.
+            gradient = chances.scatter_add_(1, words, chances.new_full((len(piece), 1), smoothing - 1))
+            torch.mm(gradient, near, out=of_states[begin : begin + rows])
+            of_weight += torch.mm(gradient.T, piece)
+            of_bias += gradient.sum(0).to(exact)
             if smoothing:
-                gradient.sub_(smoothing / vocabulary)
-            gradient.scatter_add_(1, words, torch.full_like(said, smoothing - 1))
-            torch.mm(gradient, weight, out=of_states[begin : begin + rows])
-            of_weight.addmm_(gradient.T, piece)
-            of_bias += gradient.sum(0)
+                of_weight -= even * wide.sum(0)
+        if smoothing:
+            of_states -= (smoothing * middle).to(states.dtype)
+            of_bias -= even * count
         ctx.save_for_backward(of_states, of_weight, of_bias)
-        return -((1 - smoothing) * true + smoothing * mean), -true
+        return -((1 - smoothing) * true + smoothing * level), -true
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, Tensor, Tensor, None, None]:

@@ -19,6 +19,7 @@ from ojak.train import checkpoint
 from ojak.train.checkpoint import Progress
 from ojak.train.dataset import Dataset
 from ojak.train.history import History
+from ojak.train.precision import Working
 from ojak.train.schedule import learning_rate
 from ojak.train.update import update
 from ojak.train.validate import Validation, validate
@@ -46,7 +47,7 @@ def loop(
     Raises Interrupted after saving when a signal asks for it, and OjakError when the loss is not finite.
     """
     config, model = recipe.train, translator.model
-    model.train()
+    working = Working(model.train(), config)
     begun, spent = time.monotonic(), progress.seconds
     window = _Window(progress)
     progress.ended = progress.ended or _limit(progress, recipe)
@@ -62,7 +63,7 @@ def loop(
                 # 1. Learn from a batch.
                 progress.update += 1
                 rate = learning_rate(progress.update, last, config)
-                seen = update(model, [train.batch(places, model.device)], optimizer, rate, config)
+                seen = update(working, [train.batch(places, model.device)], optimizer, rate, config)
                 if not math.isfinite(seen.loss) or not math.isfinite(seen.gradient):
                     raise OjakError(
                         f"The loss must be finite, but at update {progress.update} it is {seen.loss} with a gradient "

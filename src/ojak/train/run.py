@@ -27,6 +27,7 @@ from ojak.train.checkpoint import Progress
 from ojak.train.dataset import Dataset
 from ojak.train.history import Display, History, Lines, read_history
 from ojak.train.loop import loop
+from ojak.train.precision import settled
 from ojak.train.update import make_optimizer
 from ojak.train.validate import Validation
 from ojak.translate import Translator, pick_device
@@ -56,13 +57,16 @@ def train_run(
     if recipe.train.threads:
         torch.set_num_threads(recipe.train.threads)
 
+    device = pick_device(recipe.train.device)
+    recipe = settled(recipe, device)
+
     training, dev = _parts(pairs, recipe)
     # What was learnt together stays together, whatever is installed now.
     source, target = read_tokenizers(run / "model", recipe.text) if saved else _tokenizers(training, recipe)
     datasets = Dataset(training, source, target, recipe), Dataset(dev, source, target, recipe)
     torch.manual_seed(recipe.seed)
     model = build(recipe.model, len(source), len(target), recipe.text.shared)
-    model.to(pick_device(recipe.train.device))
+    model.to(device)
     translator = Translator(Loaded(model, source, target, recipe.search, recipe.languages))
     optimizer = make_optimizer(model, recipe.train)
 

@@ -1,0 +1,152 @@
+"""Parts of the Transformer with their gradients written out, for speed in training on a CPU.
+
+There every pass over the activations costs about as much as a small matrix product, so these do with as few passes as
+they can: what `FeedForward` and `MultiHead` say plainly, and are tested against.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ojak.model.dropout import Masks
+
+_LANES = 16
+"""Rows of scores are padded to a multiple of this, which the vectorised softmax needs to be fast."""
+
+
+def serves(states: Tensor) -> bool:
+    """Whether to take these ways: for a gradient, on a CPU."""
+    return torch.is_grad_enabled() and states.device.type == "cpu"
+
+
+class _FeedForward(torch.autograd.Function):
+    """outer(mask · relu(inner(x))) for x (M,D)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, states: Tensor, inner: Tensor, inner_bias: Tensor, outer: Tensor, outer_bias: Tensor, masks: Masks
+    ) -> Tensor:
+        hidden = torch.addmm(inner_bias, states, inner.T).relu_()
+        if masks:
+            hidden.mul_(masks.draw(hidden))
+        ctx.scale = masks.scale
+        ctx.save_for_backward(states, inner, hidden, outer)
+        return torch.addmm(outer_bias, hidden, outer.T)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        states, inner, hidden, outer = ctx.saved_tensors
+        # `hidden` is 0 both where relu is flat and where the mask drops, so it serves as the mask of the way back.
+        of_hidden = torch.mm(gradient, outer * ctx.scale)
+        of_hidden = torch.ops.aten.threshold_backward.grad_input(of_hidden, hidden, 0, grad_input=of_hidden)
+        return (
+            torch.mm(of_hidden, inner),
+            torch.mm(of_hidden.T, states),
+            of_hidden.sum(0),
+            torch.mm(gradient.T, hidden),
+            gradient.sum(0),
+            None,
+        )
+
+
+def feed_forward(states: Tensor, inner: Any, outer: Any, masks: Masks) -> Tensor:
+    """Two linear layers with relu and dropout between them, of states (…,D)."""
+    found = _FeedForward.apply(  # type: ignore[no-untyped-call]
+        states.flatten(0, -2), inner.weight, inner.bias, outer.weight, outer.bias, masks
+    )
+    return cast(Tensor, found).view(states.shape)
+
+
+class _Attend(torch.autograd.Function):
+    """softmax(q kᵀ · scale + bias) v, each (N,H,T or S,d), with `bias` (N or 1,1,T or 1,S)."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
+        rows, heads, length, width = query.shape
+        padded = bias.shape[-1]
+        ctx.real = keys.shape[2]
+        query, keys, values = _rows(query, length), _rows(keys, padded), _rows(values, padded)
+        scale = width**-0.5
+        scores = torch.bmm(query, keys.transpose(1, 2)).view(rows, heads, length, padded)
+        exact = torch.add(bias, scores, alpha=scale).softmax(-1).view(-1, length, padded)
+        weights = exact.to(query.dtype)
+        ctx.scale = scale
+        ctx.save_for_backward(query, keys, values, weights)
+        ctx.shape = rows, heads
+        merged = torch.bmm(weights, values).view(rows, heads, length, width).transpose(1, 2)
+        return merged.reshape(rows, length, heads * width)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        query, keys, values, weights = ctx.saved_tensors
+        rows, heads = ctx.shape
+        _, length, width = query.shape
+        gradient = _rows(gradients[0].view(rows, length, heads, width).transpose(1, 2), length)
+        of_weights = torch.bmm(gradient, values.transpose(1, 2))
+        exact = weights.float() if weights.dtype == torch.bfloat16 else weights
+        of_scores = torch._softmax_backward_data(of_weights.to(exact.dtype), exact, -1, exact.dtype)
+        of_scores = of_scores.mul_(ctx.scale).to(query.dtype)
+        found = (
+            torch.bmm(of_scores, keys),
+            torch.bmm(of_scores.transpose(1, 2), query),
+            torch.bmm(weights.transpose(1, 2), gradient),
+        )
+        of_query, of_keys, of_values = (part.view(rows, heads, -1, width) for part in found)
+        real = ctx.real
+        return of_query, of_keys[:, :, :real], of_values[:, :, :real], None
+
+
+def attend(query: Tensor, keys: Tensor, values: Tensor, keep: Tensor) -> Tensor:
+    """The context (N,T,D) of queries (N,H,T,d) over keys and values (N,H,S,d), by scaled dot attention.
+
+    `keep` broadcasts to (N,H,T,S). Scores of bf16 become weights in fp32.
+    """
+    length = keep.shape[-1]
+    padded = -(-length // _LANES) * _LANES
+    exact = torch.float32 if query.dtype == torch.bfloat16 else query.dtype
+    bias = torch.full((*(1,) * (4 - keep.ndim), *keep.shape[:-1], padded), -torch.inf, dtype=exact)
+    bias[..., :length].masked_fill_(keep, 0)
+    return cast(Tensor, _Attend.apply(query, keys, values, bias))  # type: ignore[no-untyped-call]
+
+
+class _Rotate(torch.autograd.Function):
+    """The vectors (N,H,T,d) turned; the result lies in memory as attention wants it, the gradient as the projection."""
+
+    @staticmethod
+    def forward(ctx: Any, heads: Tensor, sine: Tensor, cosine: Tensor) -> Tensor:
+        ctx.save_for_backward(sine, cosine)
+        return _turn(heads, sine, cosine, torch.empty(heads.shape, dtype=heads.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        sine, cosine = ctx.saved_tensors
+        rows, heads, length, width = gradients[0].shape
+        room = gradients[0].new_empty(rows, length, heads, width).transpose(1, 2)
+        return _turn(gradients[0], -sine, cosine, room), None, None
+
+
+def _turn(heads: Tensor, sine: Tensor, cosine: Tensor, out: Tensor) -> Tensor:
+    (first, second), (turned, other) = heads.chunk(2, -1), out.chunk(2, -1)
+    torch.mul(first, cosine, out=turned).addcmul_(second, sine, value=-1)
+    torch.mul(first, sine, out=other).addcmul_(second, cosine)
+    return out
+
+
+def rotate(heads: Tensor, sine: Tensor, cosine: Tensor) -> Tensor:
+    """Each pair of the vectors (N,H,T,d) turned by the angle of its place, whose sines and cosines are (T,d/2)."""
+    return cast(Tensor, _Rotate.apply(heads, sine, cosine))  # type: ignore[no-untyped-call]
+
+
+def _rows(heads: Tensor, length: int) -> Tensor:
+    """(N,H,S,d) as (N·H,length,d), with zeros after the S."""
+    rows, count, short, width = heads.shape
+    if short == length:
+        return heads.reshape(-1, length, width)
+    padded = heads.new_zeros(rows, count, length, width)
+    padded[:, :, :short] = heads
+    return padded.view(-1, length, width)

@@ -1,0 +1,81 @@
+"""The hand-written gradients of `model.fused`, against the plain functions and against finite differences."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ojak.config import TransformerConfig
+from ojak.model import fused
+from ojak.model.attention import attend
+from ojak.model.build import build
+from ojak.model.dropout import Masks
+from ojak.model.transformer import rotate, sinusoid
+
+def drawn(*shape: int) -> Tensor:
+    return torch.randn(shape, dtype=torch.float64, requires_grad=True)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_feed_forward(rate: float) -> None:
+    states, inner, outer = drawn(2, 3, 4), nn.Linear(4, 6).double(), nn.Linear(6, 4).double()
+    weights = inner.weight, inner.bias, outer.weight, outer.bias
+
+    def ours(states: Tensor, *_: Tensor) -> Tensor:
+        torch.manual_seed(5)  # the same mask each time
+        return fused.feed_forward(states, inner, outer, Masks(rate, 36))
+
+    def plain() -> Tensor:
+        torch.manual_seed(5)
+        return outer(Masks(rate, 36).drop(torch.relu(inner(states))))
+
+    torch.testing.assert_close(ours(states), plain())
+    assert torch.autograd.gradcheck(ours, (states, *weights))
+
+
+@pytest.mark.parametrize("length", [1, 5, 16, 17])
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention(length: int, causal: bool) -> None:
+    query, keys, values = drawn(2, 3, length if causal else 4, 2), drawn(2, 3, length, 2), drawn(2, 3, length, 2)
+    keep = torch.ones(2, 1, 1, length, dtype=torch.bool)
+    keep[1, ..., 1 + length // 2 :] = False
+    if causal:
+        keep = torch.ones(length, length, dtype=torch.bool).tril()
+    plain, _ = attend(query @ keys.transpose(2, 3) * 2**-0.5, keep, values)
+    torch.testing.assert_close(fused.attend(query, keys, values, keep), plain.transpose(1, 2).flatten(2))
+    assert torch.autograd.gradcheck(lambda *parts: fused.attend(*parts, keep), (query, keys, values))
+
+
+def test_rotation() -> None:
+    heads, angles = drawn(2, 3, 5, 4), sinusoid(7, 5, 4, torch.zeros(1, dtype=torch.float64))
+    with torch.no_grad():
+        plain = rotate(heads, angles)
+    torch.testing.assert_close(rotate(heads, angles).detach(), plain)
+    assert torch.autograd.gradcheck(lambda heads: rotate(heads, angles), heads)
+
+
+def test_the_fused_ways_are_taken_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the tests above would prove nothing of what training does."""
+    taken = []
+    for name in ("attend", "feed_forward", "rotate"):
+        way = getattr(fused, name)
+        monkeypatch.setattr(fused, name, lambda *given, name=name, way=way: (taken.append(name), way(*given))[1])
+    model = build(TransformerConfig(width=8, heads=2, feed_forward=8), 9, 9, True)
+    ids = torch.tensor([[4, 5, 3]])
+    with torch.no_grad():
+        model(ids, ids)
+    assert not taken
+    model(ids, ids)
+    assert set(taken) == {"attend", "feed_forward", "rotate"}
+
+
+def test_bf16_is_near_fp32() -> None:
+    """The passes in bf16 differ from those in fp32 by rounding alone."""
+    torch.manual_seed(3)
+    model = build(TransformerConfig(width=32, heads=2, feed_forward=64, dropout=0.0), 50, 50, True).float()
+    ids = torch.randint(4, 50, (6, 9))
+    exact = model(ids, ids).states.detach()
+    near = model.to(torch.bfloat16)(ids, ids).states.detach()
+    assert near.dtype == torch.bfloat16
+    assert (near - exact).norm() < 0.02 * exact.norm()
