@@ -35,10 +35,15 @@ class _Help(argparse.HelpFormatter):
         self._action_max_length = 30
 
 
-def verbs() -> dict[str, argparse.ArgumentParser]:
-    """The parser of each verb."""
-    (action,) = (a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction))
-    return dict(action.choices)
+def verbs(parser: argparse.ArgumentParser | None = None, prefix: str = "") -> dict[str, argparse.ArgumentParser]:
+    """The parser of each verb, and of each verb below it: `corpus`, `corpus clean`."""
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in (parser or cli.parser())._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, verb in action.choices.items():
+                found[prefix + name] = verb
+                found |= verbs(verb, f"{prefix}{name} ")
+    return found
 
 
 def commands() -> str:

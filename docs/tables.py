@@ -190,7 +190,48 @@ def pictures() -> list[str]:
     return [*lines, *made_by({"pictures": result}, {})]
 
 
-TABLES = (lineage, korean, demo, pictures)
+def packing() -> list[str]:
+    """Tokenising corpora larger than memory."""
+    lines = [
+        "## Packing large corpora",
+        "",
+        "A file of pairs is tokenised once into ids on disk, and training draws its batches from there. SentencePiece",
+        "alone is what its own calls do on lists in memory, by as many processes, just before and after on the same",
+        "machine; packing also reads and checks the file, normalises, and writes. Peak memory is that of the largest",
+        "process above what its imports take: of packing, and of planning a pass and drawing 1,000 batches.",
+        "",
+    ]
+    result = read("", ["packing"]).get("packing")
+    if result is None:
+        return [*lines, f"Packing: {MISSING}."]
+    rows = []
+    for size in result["sizes"]:
+        alone = sum(size["sentencepiece_pairs_per_second"]) / len(size["sentencepiece_pairs_per_second"])
+        rows.append(
+            [
+                f"{size['pairs']:,}",
+                f"{size['bytes_of_text'] / 1e9:.2f} → {size['bytes_packed'] / 1e9:.2f} GB",
+                f"{size['seconds']:,.0f} s",
+                f"**{round(size['pairs_per_second'], -2):,.0f}**",
+                f"{round(alone, -2):,.0f}",
+                f"{size['ratio']:.2f}",
+                f"{size['memory_packing'] / 1e6:.0f} MB",
+                f"{size['memory_batches'] / 1e6:.0f} MB",
+            ]
+        )
+    header = ["pairs", "text → packed", "time", "pairs/s", "SentencePiece alone", "ratio", "packing", "batches"]
+    note = f"- Measured {result['note']}." if result["note"] else "- Measured alone on the machine."
+    return [
+        *lines,
+        *table(header, rows),
+        "",
+        f"- Processes that encode: {result['processes']}, beside the one that reads and writes.",
+        note,
+        *made_by({"packing": result}, {})[1:],
+    ]
+
+
+TABLES = (lineage, korean, demo, pictures, packing)
 
 
 # What tables share

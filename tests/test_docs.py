@@ -34,7 +34,7 @@ def test_every_key_of_the_recipe_is_described() -> None:
 
 def test_every_verb_is_described() -> None:
     page = generate.commands()
-    assert generate.verbs().keys() >= {"train", "translate", "evaluate"}
+    assert generate.verbs().keys() >= {"train", "translate", "evaluate", "corpus", "corpus clean"}
     assert [verb for verb in generate.verbs() if f"\n## ojak {verb}\n" not in page] == []
 
 

@@ -13,6 +13,7 @@ from ojak.model.build import build
 from ojak.model.dropout import Masks
 from ojak.model.transformer import rotate, sinusoid
 
+
 def drawn(*shape: int) -> Tensor:
     return torch.randn(shape, dtype=torch.float64, requires_grad=True)
 

@@ -178,7 +178,9 @@ def test_only_declared_packages_are_imported() -> None:
     optional = project.get("optional-dependencies", {})
     every = [*project["dependencies"], *(line for extra, lines in optional.items() if extra != "dev" for line in lines)]
     names = {line.split(">")[0].split("=")[0].split("<")[0].split(".")[0].strip().replace("-", "_") for line in every}
-    hard = {line.split(">")[0].split("=")[0].strip().replace("-", "_") for line in project["dependencies"]}
+    hard = {
+        line.split(">")[0].split("=")[0].split(".")[0].strip().replace("-", "_") for line in project["dependencies"]
+    }
     standard = {*sys.stdlib_module_names, "compression"}  # of Python 3.14
     for one in ALL:
         top = one.what.split(".")[0]

@@ -299,7 +299,8 @@ def whole(folder: Path) -> Callable[[str], Path]:
 
 def test_a_run_directory_explains_itself(whole: Callable[[str], Path]) -> None:
     run = whole("words")
-    assert {path.name for path in run.iterdir()} == {"recipe.toml", "model", "state", "history.jsonl", "events"}
+    assert {path.name for path in run.iterdir()} == {"recipe.toml", "data", "model", "state", "history.jsonl", "events"}
+    assert {path.name for path in (run / "data").iterdir()} >= {"store.json", "part-00000.safetensors", "dev.jsonl"}
     names = {path.name for path in (run / "model").iterdir()}
     assert names >= {"config.json", "weights.safetensors", "README.md"}
     assert {path.name for path in (run / "state").iterdir()} == {"00000030", "00000040", "average"}
@@ -714,6 +715,7 @@ def test_a_tensorboard_file_that_does_not_fit_ends_a_run(
     """It must not hold the run up, as a queue would whose reader has died."""
     from tensorboardX.record_writer import RecordWriter
 
+    settings = tiny.settings(tiny.corpus(whole("words").parent))  # made before anything is broken
     real, sizes = RecordWriter.flush, []
 
     def flush(self: Any) -> None:
@@ -723,7 +725,7 @@ def test_a_tensorboard_file_that_does_not_fit_ends_a_run(
 
     monkeypatch.setattr(RecordWriter, "flush", flush)
     with pytest.raises(StorageError, match="File too large"):
-        train(tiny.settings(tiny.corpus(whole("words").parent)), tmp_path / "run")
+        train(settings, tmp_path / "run")
     assert len(sizes) > 5
 
 
@@ -768,7 +770,7 @@ def test_a_loaded_model_says_what_the_trained_one_said(whole: Callable[[str], Pa
     """The end of the history was measured on the weights in memory; the same is found from the directory."""
     from ojak.config import read_recipe
     from ojak.corpus.read import read_pairs
-    from ojak.train.dataset import Dataset
+    from ojak.train.dataset import Dev
     from ojak.train.validate import validate
 
     for kind in CHANGES:
@@ -776,7 +778,7 @@ def test_a_loaded_model_says_what_the_trained_one_said(whole: Callable[[str], Pa
         recipe = read_recipe(read_toml(run / "recipe.toml"))
         translator = ojak.load(run, "cpu")
         dev = hold_out(read_pairs(recipe.data.pairs), recipe.data.held_out, recipe.seed)[1]
-        found = validate(translator, Dataset(dev, translator.source, translator.target, recipe), recipe)
+        found = validate(translator, Dev(dev, translator.source, translator.target, recipe), recipe)
         end = tiny.history(run)[-1]
         assert (found.nll, found.bleu, found.chrf) == pytest.approx((end["nll"], end["bleu"], end["chrf"]), rel=1e-9)
         assert math.log(end["perplexity"]) == pytest.approx(end["nll"])
@@ -908,10 +910,11 @@ def test_weights_survive_being_written_and_read(tmp_path: Path) -> None:
 
 
 def test_a_pass_is_validated_once_even_if_passes_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with sampled subwords, which make each pass another number of batches."""
-    from ojak.train.dataset import Dataset
+    """As with corpora of several windows, which make each pass another number of batches."""
+    from ojak.train.dataset import Epoch
 
-    monkeypatch.setattr(Dataset, "epoch", lambda self, number: self.in_order()[number % 3 :])
+    plan = Epoch._plan
+    monkeypatch.setattr(Epoch, "_plan", lambda self, window: plan(self, window)[self._number % 3 :])
     changes = {"train": {"epochs": 4, "updates": 10_000, "validate_every": 0, "average": 0}}
     train(tiny.settings(tiny.corpus(tmp_path), changes), tmp_path / "run")
     events = tiny.history(tmp_path / "run")

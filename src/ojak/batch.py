@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from ojak.text.vocabulary import BOS, EOS, PAD
 
-Ids = Sequence[int]
+Ids = Sequence[int] | npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -29,25 +30,30 @@ class Batch:
     """how many of target_out are real"""
 
 
-def pad(rows: Sequence[Ids]) -> Tensor:
-    """The rows as one tensor, padded at the end."""
-    padded = np.full((len(rows), max(map(len, rows))), PAD, dtype=np.int64)
+def pad(rows: Sequence[Ids], first: int | None = None, last: int | None = None) -> Tensor:
+    """The rows as one tensor, each begun by `first` and ended by `last` where these are said, padded at the end."""
+    begin, end = int(first is not None), int(last is not None)
+    padded = np.full((len(rows), max(map(len, rows)) + begin + end), PAD, dtype=np.int64)
+    if first is not None:
+        padded[:, 0] = first
     for place, row in enumerate(rows):
-        padded[place, : len(row)] = row
+        padded[place, begin : begin + len(row)] = row
+    if last is not None:
+        padded[np.arange(len(rows)), [begin + len(row) for row in rows]] = last
     return torch.from_numpy(padded)
 
 
 def sources(rows: Sequence[Ids], device: torch.device) -> Tensor:
     """Source ids (B,S), each row ended by EOS."""
-    return pad([[*row, EOS] for row in rows]).to(device)
+    return pad(rows, last=EOS).to(device)
 
 
 def collate(source: Sequence[Ids], target: Sequence[Ids], device: torch.device) -> Batch:
     """A batch of pairs of ids, which come without BOS and EOS."""
     return Batch(
         sources(source, device),
-        pad([[BOS, *row] for row in target]).to(device),
-        pad([[*row, EOS] for row in target]).to(device),
+        pad(target, first=BOS).to(device),
+        pad(target, last=EOS).to(device),
         sum(map(len, target)) + len(target),
     )
 
@@ -56,26 +62,30 @@ def plan(
     source_lengths: npt.NDArray[np.int64],
     target_lengths: npt.NDArray[np.int64],
     budget: int,
-    shuffle: tuple[int, int] | None = None,
+    shuffle: Sequence[int] | None = None,
 ) -> list[npt.NDArray[np.int64]]:
     """The batches of a pass over the pairs, as places of pairs of nearly equal lengths.
 
     A batch holds at most `budget` tokens of its longer side, end of sentence and padding included, or a single pair
-    that is longer. `shuffle`, a seed and a pass, mixes pairs of equal lengths and the order of the batches; the same
-    numbers give the same order, so a place in it (pass, batch) is enough to resume. Without it the order is by length.
+    that is longer. `shuffle`, numbers such as a seed and a pass, mixes pairs of equal lengths and the order of the
+    batches; the same numbers give the same order, so a place in it (pass, batch) is enough to resume. Without it the
+    order is by length.
     """
     generator = None if shuffle is None else np.random.Generator(np.random.PCG64(list(shuffle)))
     ties = np.arange(len(source_lengths)) if generator is None else generator.permutation(len(source_lengths))
     order = np.lexsort((ties, source_lengths, target_lengths))
-    batches, begin, longest = [], 0, 0
-    for place, pair in enumerate(order):
-        longer = max(longest, int(source_lengths[pair]) + 1, int(target_lengths[pair]) + 1)
-        if place > begin and longer * (place - begin + 1) > budget:
-            batches.append(order[begin:place])
-            begin, longer = place, max(int(source_lengths[pair]) + 1, int(target_lengths[pair]) + 1)
-        longest = longer
-    if len(order):
-        batches.append(order[begin:])
+    longer = np.maximum(source_lengths, target_lengths)[order] + 1
+    batches, begin = [], 0
+    while begin < len(order):
+        # No batch has more pairs than of the first one's length would fit; of these, those before the first that
+        # makes it too large.
+        size = max(1, budget // int(longer[begin]))
+        tokens = np.maximum.accumulate(longer[begin : begin + size]) * np.arange(
+            1, len(order[begin : begin + size]) + 1
+        )
+        fits = max(1, int(np.searchsorted(tokens, budget, side="right")))
+        batches.append(order[begin : begin + fits])
+        begin += fits
     if generator is not None:
         batches = [batches[place] for place in generator.permutation(len(batches))]
     return batches

@@ -34,7 +34,9 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", metavar="FILE", help="write the figures of the demo to a file too")
 
     train = verbs.add_parser("train", help="train a translator on files of sentence pairs", epilog=KEYS)
-    train.add_argument("--pairs", nargs="+", metavar="FILE", help="files of source TAB target lines (.tsv, .tsv.gz)")
+    train.add_argument(
+        "--pairs", nargs="+", metavar="FILE", help="files of pairs, globs, SOURCE,TARGET files, or a packed corpus"
+    )
     train.add_argument("--dev", nargs="+", metavar="FILE", help="pairs to validate on (default: some are held out)")
     train.add_argument("--out", required=True, metavar="RUN", help="the run directory to make")
     train.add_argument("--recipe", nargs="+", default=[], metavar="FILE", help="TOML files of settings, later ones win")
@@ -123,9 +125,74 @@ def parser() -> argparse.ArgumentParser:
     bring.add_argument("--out", required=True, metavar="DIR", help="the model directory to make")
     bring.add_argument("--source", default="", metavar="CODE", help="language of the source (default: what DIR says)")
     bring.add_argument("--target", default="", metavar="CODE", help="language of the target (default: what DIR says)")
+    _corpus(verbs.add_parser("corpus", help="look at, clean, split and pack files of sentence pairs"))
 
     verbs.add_parser("doctor", help="tell what is installed, and what this machine can do")
     return root
+
+
+def _corpus(verb: argparse.ArgumentParser) -> None:
+    actions = verb.add_subparsers(dest="action", metavar="VERB", required=True)
+
+    inspect = actions.add_parser("inspect", help="tell what a corpus is like")
+    inspect.add_argument("files", nargs="+", metavar="FILE", help="files of pairs, globs, or SOURCE,TARGET files")
+    inspect.add_argument("--html", metavar="FILE", help="write the same as a page too")
+
+    clean = actions.add_parser("clean", help="leave out pairs that teach nothing, with a report")
+    clean.add_argument("files", nargs="+", metavar="FILE", help="files of pairs, globs, or SOURCE,TARGET files")
+    clean.add_argument("--out", metavar="FILE", help="where to write the rest: .tsv, .csv or .jsonl, packed or not")
+    clean.add_argument("--dry-run", action="store_true", help="write nothing, print the report")
+    for action in (inspect, clean):
+        action.add_argument("--without", nargs="+", default=[], metavar="FILTER", help="filters to switch off")
+        action.add_argument(
+            "--also", nargs="+", default=[], metavar="FILTER", help="filters to switch on: duplicate-source, -target"
+        )
+        action.add_argument("--longest", type=int, default=1000, metavar="N", help="characters of a side (1000)")
+        action.add_argument("--ratio", type=float, default=4.0, metavar="X", help="of the lengths of the sides (4)")
+        action.add_argument(
+            "--script", type=float, default=0.3, metavar="X", help="least share of letters in the right script (0.3)"
+        )
+
+    split = actions.add_parser("split", help="set pairs aside for validation and testing, without leaks")
+    split.add_argument("files", nargs="+", metavar="FILE", help="files of pairs, globs, or SOURCE,TARGET files")
+    split.add_argument("--out", metavar="DIR", help="where train, dev and test are written")
+    split.add_argument("--dev", type=int, default=1000, metavar="N", help="pairs to validate on (1000)")
+    split.add_argument("--test", type=int, default=1000, metavar="N", help="pairs to measure on (1000)")
+    split.add_argument("--ending", default=".tsv", help="of the files: .tsv, .csv or .jsonl, packed or not (.tsv)")
+    split.add_argument("--dry-run", action="store_true", help="write nothing, print the report")
+
+    leaks = actions.add_parser("leaks", help="tell what of held-out pairs stands in training; exit code 1 if any does")
+    leaks.add_argument("train", metavar="TRAIN", help="pairs to train on")
+    leaks.add_argument("held_out", metavar="HELD_OUT", help="pairs to validate or measure on")
+    for action in (split, leaks):
+        action.add_argument(
+            "--near", type=float, default=90.0, metavar="X", help="tell sentences that agree to X of 100; 0: do not"
+        )
+
+    pack = actions.add_parser("pack", help="tokenise once, for training on what does not fit in memory", epilog=KEYS)
+    pack.add_argument("--pairs", nargs="+", metavar="FILE", help="files of pairs, globs, or SOURCE,TARGET files")
+    pack.add_argument("--dev", nargs="+", metavar="FILE", help="pairs to validate on (default: some are held out)")
+    pack.add_argument("--out", required=True, metavar="DIR", help="the packed corpus; what was cut off goes on")
+    pack.add_argument("--recipe", nargs="+", default=[], metavar="FILE", help="TOML files of settings, later ones win")
+    pack.add_argument("settings", nargs="*", metavar="key=value", help="such as text.size=16000 data.source=en")
+
+    for action in (inspect, clean, split, leaks):
+        action.add_argument("--json", action="store_true", help="print one JSON object")
+        action.add_argument("--seed", type=int, default=1, help="of what is drawn (1)")
+        _layout(action)
+
+
+def _layout(verb: argparse.ArgumentParser) -> None:
+    layout = verb.add_argument_group("layout of the files, recognised where it is not said")
+    layout.add_argument("--source", default="", metavar="CODE", help="language of the source, such as en")
+    layout.add_argument("--target", default="", metavar="CODE", help="language of the target, such as ko")
+    for side in ("source", "target", "label", "group"):
+        layout.add_argument(f"--{side}-column", default="", metavar="COLUMN", help="name, or number from 1")
+    layout.add_argument(
+        "--header", default="auto", choices=("auto", "yes", "no"), help="whether tables begin with names (auto)"
+    )
+    layout.add_argument("--sheet", default="", help="of a workbook, name or number (the first)")
+    layout.add_argument("--encoding", default="", help="of text files (detected)")
 
 
 def _run(verb: argparse.ArgumentParser) -> None:
@@ -179,7 +246,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     root = parser()
     args, rest = root.parse_known_args(argv)
     # argparse takes optional words that follow an option for strays, or for more files of that option.
-    if args.verb == "train":
+    if args.verb == "train" or (args.verb == "corpus" and args.action == "pack"):
         args.settings += [word for word in rest if not word.startswith("-")]
         rest = [word for word in rest if word.startswith("-")]
         for name in ("pairs", "dev", "recipe"):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ojak.errors import ConfigError
 
@@ -28,12 +28,37 @@ class _Section(BaseModel):
 class DataConfig(_Section):
     """Which pairs, and in which direction."""
 
-    pairs: tuple[str, ...] = Field((), description="files of sentence pairs to train on")
+    pairs: tuple[str, ...] = Field((), description="files of sentence pairs to train on, globs, or a packed corpus")
+    weights: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (), description="how often a pass sees each of them: 2 twice, 0.5 half of it, drawn anew; none: all once"
+    )
     dev: tuple[str, ...] = Field((), description="files to validate on; none: some of the pairs are held out")
     held_out: int = Field(500, ge=1, description="pairs held out when there is no dev file; at most a tenth")
     source: str = Field("", description="language code of the first column, such as en")
     target: str = Field("", description="language code of the second column, such as ko")
     reverse: bool = Field(False, description="translate from the second column into the first")
+    source_column: str = Field("", description="first column, by its name or number; empty: recognised")
+    target_column: str = Field("", description="second column, by its name or number; empty: recognised")
+    label_column: str = Field("", description="column of the domain; empty: recognised")
+    group_column: str = Field("", description="column of the conversation; empty: recognised")
+    header: Literal["auto", "yes", "no"] = Field("auto", description="whether tables begin with names; auto: if known")
+    sheet: str = Field("", description="sheet of a workbook, by its name or number; empty: the first")
+    encoding: str = Field("", description="encoding of text files; empty: detected")
+
+    @field_validator("source_column", "target_column", "label_column", "group_column", "sheet", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        """A number on the command line is one in TOML too."""
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _agree(self) -> DataConfig:
+        if self.weights and len(self.weights) != len(self.pairs):
+            raise ValueError(
+                f"there must be a weight for each entry of pairs, but there are {len(self.weights)} for "
+                f"{len(self.pairs)}; give as many, or none"
+            )
+        return self
 
 
 class TextConfig(_Section):
@@ -45,10 +70,10 @@ class TextConfig(_Section):
     size: int = Field(8000, ge=8, description="entries of a vocabulary, at most (of each, when not shared)")
     shared: bool = Field(False, description="one vocabulary for both languages")
     lowercase: bool = Field(False, description="fold case before cutting")
+    width: bool = Field(False, description="fold full-width and half-width forms into ordinary ones")
+    punctuation: bool = Field(False, description="make one of all quotes, of all dashes and of all middle dots")
     min_frequency: int = Field(1, ge=1, description="rarer words or characters become <unk> (not for subwords)")
-    sample: float = Field(
-        0.0, ge=0, lt=1, description="subword sampling in training, drawn anew in each process; 0: off"
-    )
+    sample: float = Field(0.0, ge=0, lt=1, description="subword sampling in training, other cuts in every pass; 0: off")
 
 
 class _ModelSection(_Section):

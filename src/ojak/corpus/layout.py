@@ -94,6 +94,14 @@ def columns(rows: Sequence[Sequence[str]], layout: Layout, name: str) -> Columns
     return Columns(source, target, label, group, header)
 
 
+def with_label_and_group(names: Sequence[str]) -> list[str]:
+    """The names of fields, and `label` and `group` where no name says as much: later records may have what the first
+    one lacks."""
+    known = set(map(_plain, names))
+    more = [of[0] for of in (_LABELS, _GROUPS) if not known & set(of)]
+    return [*names, *more]
+
+
 def same_language(code: str, other: str) -> bool:
     """Whether two codes name one language, with or without region: `en`, `EN`, `en_US`, `eng`, `English`."""
     return bool(code) and bool(other) and _language(code) == _language(other)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 _BREAKS = re.compile(r"[\t\n]+")
@@ -31,3 +33,10 @@ class Pair:
 def one_line(text: str) -> str:
     """Text of a cell or a field without tabs and line feeds, each run of which becomes a space."""
     return _BREAKS.sub(" ", text) if "\n" in text or "\t" in text else text
+
+
+def chunks(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
+    """The pairs in lists of `size`, the last one shorter."""
+    iterator = iter(pairs)
+    while chunk := list(itertools.islice(iterator, size)):
+        yield chunk

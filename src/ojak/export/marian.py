@@ -276,8 +276,9 @@ def reasons(loaded: Loaded) -> list[str]:
     for name, values in must:
         if getattr(config, name) not in values:
             found.append(f"model.{name}: must be {' or '.join(values)}; found {getattr(config, name)}.")
-    if loaded.target.lowercase or loaded.source.lowercase:
-        found.append("text.lowercase: must be false, for Marian's tokenizers fold no case; found true.")
+    for name in ("lowercase", "width", "punctuation"):
+        if getattr(loaded.source.form, name) or getattr(loaded.target.form, name):
+            found.append(f"text.{name}: must be false, for Marian's tokenizers keep the writing; found true.")
     return found
 
 

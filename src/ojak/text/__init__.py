@@ -12,13 +12,13 @@ from pathlib import Path
 
 from ojak.errors import ConfigError, DataError
 from ojak.text.listed import LISTED, load_listed
-from ojak.text.normalise import normalise
+from ojak.text.normalise import Form, normalise
 from ojak.text.pieces import load_pieces
 from ojak.text.subword import learn_subwords, load_subwords
 from ojak.text.tokenizer import KINDS, Kind, Tokenizer
 from ojak.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, broken, read_record, vocabulary_file
 
-__all__ = ["BOS", "EOS", "KINDS", "PAD", "SPECIALS", "UNK", "Kind", "Tokenizer", "learn", "load", "normalise"]
+__all__ = ["BOS", "EOS", "KINDS", "PAD", "SPECIALS", "UNK", "Form", "Kind", "Tokenizer", "learn", "load", "normalise"]
 
 
 def learn(
@@ -27,31 +27,35 @@ def learn(
     size: int,
     *,
     lowercase: bool = False,
+    width: bool = False,
+    punctuation: bool = False,
     min_frequency: int = 1,
     seed: int = 1,
 ) -> Tokenizer:
     """Learn a tokenizer of at most `size` ids, the four specials included, from raw sentences.
 
-    A corpus too small for `size` gives fewer ids; `len` of the result tells. `min_frequency` is how often a word or
+    A corpus too small for `size` gives fewer ids; `len` of the result tells. `lowercase`, `width` and `punctuation` say
+    what of the writing is given up, as in `normalise`. `min_frequency` is how often a word or
     character must be seen to be kept. `seed` picks the sentences that subwords learn from where there are more than a
     million. Raises ConfigError for a size without room, DataError where the sentences hold no text.
     """
     if kind not in KINDS:
         raise ConfigError(f"A tokenizer is one of {', '.join(KINDS)}, but {kind!r} was asked for. Choose one of them.")
+    form = Form(lowercase, width, punctuation)
     if kind in LISTED:
         if size <= len(SPECIALS):
             raise ConfigError(
                 f"A vocabulary of kind {kind} must be larger than its {len(SPECIALS)} special ids, but its size is "
                 f"{size}. Ask for more."
             )
-        listed = LISTED[kind].learn(sentences, size, lowercase, min_frequency)
+        listed = LISTED[kind].learn(sentences, size, form, min_frequency)
         if len(listed) == len(SPECIALS):
             raise DataError(
                 f"A tokenizer learns from text, but no sentence holds a {kind} seen {min_frequency} times or more. "
                 "Give more sentences or lower min_frequency."
             )
         return listed
-    return learn_subwords(sentences, kind, size, lowercase, seed)
+    return learn_subwords(sentences, kind, size, form, seed)
 
 
 def load(folder: Path, name: str, kind: Kind) -> Tokenizer:

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ojak.text.normalise import SPACE, normalise
+from ojak.text.normalise import SPACE, Form
 from ojak.text.tokenizer import Kind, Tokenizer
 from ojak.text.vocabulary import EOS, Vocabulary, broken, most_frequent, vocabulary_file, write_record
 
@@ -19,32 +19,32 @@ GLUE = "￭"  # U+FFED, on the side of an entry where no space goes
 class ListedTokenizer(Tokenizer):
     """Looks each cut of the text up in a list; what is not there is UNK."""
 
-    def __init__(self, learnt: Sequence[str], lowercase: bool) -> None:
+    def __init__(self, learnt: Sequence[str], form: Form) -> None:
         """Takes the entries after the specials, in the order of their ids."""
-        self.lowercase = lowercase
+        self.form = form
         self.vocabulary = Vocabulary(learnt)
 
     @classmethod
-    def learn(cls, sentences: Iterable[str], size: int, lowercase: bool, min_frequency: int) -> ListedTokenizer:
+    def learn(cls, sentences: Iterable[str], size: int, form: Form, min_frequency: int) -> ListedTokenizer:
         """Keep the most frequent entries of `sentences`, at most `size` ids in all."""
-        cuts = (entry for sentence in sentences for entry in cls.cut(normalise(sentence, lowercase)))
-        return cls(most_frequent(cuts, size, min_frequency), lowercase)
+        cuts = (entry for sentence in sentences for entry in cls.cut(form.of(sentence)))
+        return cls(most_frequent(cuts, size, min_frequency), form)
 
     @classmethod
     def load(cls, folder: Path, name: str, record: dict[str, Any]) -> ListedTokenizer:
         """Build from what `save` wrote. Raises ModelError."""
-        entries, lowercase = record.get("entries"), record.get("lowercase")
+        entries, form = record.get("entries"), Form.read(record)
         if (
             not isinstance(entries, list)
             or not all(isinstance(entry, str) for entry in entries)
             or len(set(entries)) != len(entries)
-            or not isinstance(lowercase, bool)
+            or form is None
         ):
             raise broken(vocabulary_file(folder, name), "lacks `lowercase` or a list of different `entries`")
-        return cls(entries, lowercase)
+        return cls(entries, form)
 
     def save(self, folder: Path, name: str) -> None:
-        record = {"kind": self.kind, "lowercase": self.lowercase, "entries": self.vocabulary.learnt}
+        record = {"kind": self.kind, **self.form.record(), "entries": self.vocabulary.learnt}
         write_record(folder, name, record)
 
     @property

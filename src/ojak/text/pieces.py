@@ -10,6 +10,7 @@ from typing import Any
 import sentencepiece
 
 from ojak.files import write
+from ojak.text.normalise import Form
 from ojak.text.tokenizer import Kind, Tokenizer
 from ojak.text.vocabulary import EOS, Vocabulary, broken, read, vocabulary_file, write_record
 
@@ -21,7 +22,7 @@ class PiecesTokenizer(Tokenizer):
     """What Marian's models come with. A piece that the list lacks is UNK."""
 
     kind: Kind = "pieces"
-    lowercase = False
+    form = Form()
 
     def __init__(self, model: bytes, entries: Sequence[str]) -> None:
         """Takes the bytes of a SentencePiece model file, and the entries after the specials. Raises RuntimeError where

@@ -6,14 +6,16 @@ import io
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import sentencepiece
 
 from ojak.errors import ConfigError, DataError
 from ojak.files import write
-from ojak.text.normalise import normalise
-from ojak.text.tokenizer import Kind, Tokenizer
+from ojak.text.normalise import Form
+from ojak.text.tokenizer import Kind, Tokenizer, joined
 from ojak.text.vocabulary import (
     BOS,
     EOS,
@@ -30,6 +32,8 @@ MOST_SENTENCES = 1_000_000  # learnt from; more change the vocabulary hardly and
 LONGEST = 2_000  # characters of a sentence learnt from in one piece; longer ones are cut, not dropped
 BYTES = 256
 
+Item = TypeVar("Item")
+
 
 class SubwordTokenizer(Tokenizer):
     """A SentencePiece model whose normalisation is Ojak's own.
@@ -38,10 +42,10 @@ class SubwordTokenizer(Tokenizer):
     out of `encode`.
     """
 
-    def __init__(self, kind: Kind, model: bytes, lowercase: bool) -> None:
+    def __init__(self, kind: Kind, model: bytes, form: Form) -> None:
         """Takes the bytes of a SentencePiece model file. Raises RuntimeError or ValueError where they are none."""
         self.kind = kind
-        self.lowercase = lowercase
+        self.form = form
         self.model = model
         self._processor: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
         ids = tuple(getattr(self._processor, f"{name}_id")() for name in ("pad", "unk", "bos", "eos"))
@@ -60,7 +64,27 @@ class SubwordTokenizer(Tokenizer):
 
     def save(self, folder: Path, name: str) -> None:
         write(folder / f"{name}.spm", self.model)
-        write_record(folder, name, {"kind": self.kind, "lowercase": self.lowercase, "size": len(self)})
+        write_record(folder, name, {"kind": self.kind, **self.form.record(), "size": len(self)})
+
+    def encode_lines(self, lines: str) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+        return joined(self._processor.encode(self.form.of_lines(lines)))
+
+    def best_cuts(self, word: str, count: int) -> tuple[list[tuple[int, ...]], list[float]]:
+        """The likeliest cuts of a word into ids, and the logarithms of their probabilities (unigram)."""
+        best = self._processor.nbest_encode(word, nbest_size=count, return_type="proto").nbests
+        return [tuple(piece.id for piece in cut.pieces) for cut in best], [float(cut.score) for cut in best]
+
+    def rank(self, piece: str) -> float | None:
+        """Where a piece stands in the order of merges, lower ones first (bpe); None for what is no piece."""
+        number = self._processor.piece_to_id(piece)
+        return None if number == UNK else -float(self._processor.get_score(number))
+
+    def piece_ids(self, piece: str) -> list[int]:
+        """The id of a piece, or those of its bytes where it is none."""
+        number = self._processor.piece_to_id(piece)
+        if number != UNK:
+            return [number]
+        return [self._processor.piece_to_id(f"<0x{byte:02X}>") for byte in piece.encode("utf-8")]
 
     def _encode(self, text: str, sample: float, seed: int | None) -> list[int]:
         if sample <= 0:
@@ -74,13 +98,14 @@ class SubwordTokenizer(Tokenizer):
         return str(self._processor.decode([int(number) for number in ids if not 0 <= number <= EOS]))
 
 
-def learn_subwords(sentences: Iterable[str], kind: Kind, size: int, lowercase: bool, seed: int) -> SubwordTokenizer:
+def learn_subwords(sentences: Iterable[str], kind: Kind, size: int, form: Form, seed: int) -> SubwordTokenizer:
     """Learn at most `size` ids; a small corpus gives fewer, as many as it has to tell apart.
 
     The same sentences, size and seed give the same model, on any number of cores. Raises ConfigError where `size` has
     no room for the bytes and each character of the corpus, DataError where there is no text.
     """
-    sample = _sample((normalise(sentence, lowercase) for sentence in sentences), MOST_SENTENCES, seed)
+    drawn = reservoir(sentences, MOST_SENTENCES, seed)
+    sample = [form.of(sentence) for sentence in drawn]
     # U+2585 is SentencePiece's own sign for an unknown character: it would leave out sentences that hold it.
     sample = [text.replace("\u2585", " ") for text in sample]
     texts = [text[start : start + LONGEST] for text in sample for start in range(0, len(text), LONGEST)]
@@ -112,17 +137,17 @@ def learn_subwords(sentences: Iterable[str], kind: Kind, size: int, lowercase: b
         num_threads=2,  # a fixed number: sums over threads are part of the result
         minloglevel=2,
     )
-    return SubwordTokenizer(kind, model.getvalue(), lowercase)
+    return SubwordTokenizer(kind, model.getvalue(), form)
 
 
 def load_subwords(folder: Path, name: str, kind: Kind, record: dict[str, Any]) -> SubwordTokenizer:
     """Build from what `save` wrote. Raises ModelError."""
     path = folder / f"{name}.spm"
-    lowercase = record.get("lowercase")
-    if not isinstance(lowercase, bool):
+    form = Form.read(record)
+    if form is None:
         raise broken(vocabulary_file(folder, name), "lacks `lowercase`")
     try:
-        tokenizer = SubwordTokenizer(kind, read(path), lowercase)
+        tokenizer = SubwordTokenizer(kind, read(path), form)
     except (RuntimeError, ValueError) as error:
         raise broken(path, f"is no SentencePiece model of Ojak ({error})") from error
     if len(tokenizer) != record.get("size"):
@@ -130,13 +155,13 @@ def load_subwords(folder: Path, name: str, kind: Kind, record: dict[str, Any]) -
     return tokenizer
 
 
-def _sample(texts: Iterable[str], most: int, seed: int) -> list[str]:
-    """All texts, or `most` of them, each as likely as any other, in one pass (reservoir sampling)."""
+def reservoir(items: Iterable[Item], most: int, seed: int) -> list[Item]:
+    """All items, or `most` of them, each as likely as any other, in one pass (reservoir sampling)."""
     draw = random.Random(seed)
-    kept: list[str] = []
-    for number, text in enumerate(texts):
+    kept: list[Item] = []
+    for number, item in enumerate(items):
         if number < most:
-            kept.append(text)
+            kept.append(item)
         elif (place := draw.randrange(number + 1)) < most:
-            kept[place] = text
+            kept[place] = item
     return kept

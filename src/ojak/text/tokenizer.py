@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from ojak.text.normalise import normalise
+import numpy as np
+import numpy.typing as npt
+
+from ojak.text.normalise import Form, normalise
 
 Kind = Literal["unigram", "bpe", "word", "character", "pieces"]
 KINDS: tuple[Kind, ...] = ("unigram", "bpe", "word", "character")
@@ -17,12 +21,17 @@ KINDS: tuple[Kind, ...] = ("unigram", "bpe", "word", "character")
 class Tokenizer(ABC):
     """Raw text to ids and back.
 
-    `kind` says how text is cut, `lowercase` whether case is given up. Ids below 4 are the specials of
+    `kind` says how text is cut, `form` what of its writing is given up. Ids below 4 are the specials of
     `ojak.text.vocabulary`; `encode` gives none of them but UNK, whatever the text says.
     """
 
     kind: Kind
-    lowercase: bool
+    form: Form
+
+    @property
+    def lowercase(self) -> bool:
+        """Whether case is given up."""
+        return self.form.lowercase
 
     def encode(self, text: str, sample: float = 0.0, seed: int | None = None) -> list[int]:
         """The ids of `text`, without BOS and EOS; an empty list for empty text.
@@ -32,7 +41,12 @@ class Tokenizer(ABC):
         chance that a merge is dropped (0.1 is usual). Words and characters have one cutting only. The same `seed`
         gives the same draw; without one the draws go on from the last.
         """
-        return self._encode(normalise(text, self.lowercase), sample, seed)
+        return self._encode(self.form.of(text), sample, seed)
+
+    def encode_lines(self, lines: str) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+        """The ids of many texts, one a line, end to end, and the count of each text's ids: what `encode` gives, but
+        for a corpus at once."""
+        return joined([self._encode(text, 0.0, None) for text in self.form.of_lines(lines)])
 
     def decode(self, ids: Sequence[int]) -> str:
         """Raw text on one line, normalised. Specials are left out. Raises IndexError for an id outside the size."""
@@ -63,3 +77,8 @@ class Tokenizer(ABC):
     @abstractmethod
     def _decode(self, ids: Sequence[int]) -> str:
         """Text of ids, specials left out, not yet normalised."""
+
+
+def joined(rows: list[list[int]]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+    return np.fromiter(chain.from_iterable(rows), dtype=np.uint32, count=int(lengths.sum())), lengths

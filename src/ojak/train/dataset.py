@@ -1,26 +1,35 @@
-"""Pairs as ids, and the batches of each pass over them."""
+"""Pairs as ids, and the batches of each pass over them: those to train on from a store on disk, those to validate on
+in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from ojak.batch import Batch, collate, plan
+from ojak.batch import Batch, Ids, collate, plan
 from ojak.config import Recipe
 from ojak.corpus.pair import Pair
+from ojak.corpus.store import Rows, Store
 from ojak.errors import DataError
 from ojak.text import Tokenizer
+from ojak.text.sampling import Sampler
+
+WINDOW = 256  # chunks, of 1,024 pairs each, from which batches are made together
+
+Places = npt.NDArray[np.int64]
 
 
-class Dataset:
-    """Tokenised pairs. `skipped` says how many were left out because a side is empty or too long for the model."""
+class Dev:
+    """Pairs to validate on. `skipped` says how many were left out because a side is empty or too long."""
 
     def __init__(self, pairs: Sequence[Pair], source: Tokenizer, target: Tokenizer, recipe: Recipe) -> None:
-        self._source, self._target, self._recipe = source, target, recipe
         longest = recipe.model.max_length - 1
+        self._budget = recipe.train.batch_tokens
         self.pairs: list[Pair] = []
         self._ids: tuple[list[list[int]], list[list[int]]] = ([], [])
         for pair in pairs:
@@ -29,47 +38,123 @@ class Dataset:
                 self.pairs.append(pair)
                 for side, encoded in zip(self._ids, ids, strict=True):
                     side.append(encoded)
-        self._plain = tuple(list(side) for side in self._ids)
         self.skipped = len(pairs) - len(self.pairs)
         if not self.pairs:
             raise DataError(
-                f"At least one pair must fit the model, but all {len(pairs)} are empty or longer than {longest} "
-                "tokens; raise model.max_length, or split the sentences."
+                f"At least one pair must fit the model, but all {len(pairs)} to validate on are empty or longer than "
+                f"{longest} tokens; raise model.max_length, or split the sentences."
             )
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def epoch(self, number: int) -> list[npt.NDArray[np.int64]]:
-        """The batches of a pass, as places of pairs, in the order that the seed and the pass decide."""
-        if self._recipe.text.sample:
-            self._sample(number)
-        return self._plan((self._recipe.seed, number))
-
-    def in_order(self) -> list[npt.NDArray[np.int64]]:
-        """The batches by length, for validation."""
-        return self._plan(None)
-
-    def batch(self, places: npt.NDArray[np.int64], device: torch.device) -> Batch:
-        """The pairs at these places."""
-        source, target = self._ids
-        return collate([source[place] for place in places], [target[place] for place in places], device)
-
-    def _plan(self, shuffle: tuple[int, int] | None) -> list[npt.NDArray[np.int64]]:
+    def batches(self, device: torch.device) -> Iterator[Batch]:
+        """All pairs, by length."""
         lengths = [np.array([len(ids) for ids in side], dtype=np.int64) for side in self._ids]
-        return plan(lengths[0], lengths[1], self._recipe.train.batch_tokens, shuffle)
+        for places in plan(lengths[0], lengths[1], self._budget):
+            source, target = ([side[place] for place in places] for side in self._ids)
+            yield collate(source, target, device)
 
-    def _sample(self, number: int) -> None:
-        """Cuts the text anew (Kudo 2018, Provilkov 2020), or as without sampling where the cut is too long.
 
-        It depends on the pass alone and not on those before it. But SentencePiece mixes something of the process into
-        its seed: only within one process is the same pass cut alike, and a sampled run is not repeated to the bit.
-        """
-        first = hash((self._recipe.seed, number)) % 2**31  # of small whole numbers, so the same on every machine
-        longest = self._recipe.model.max_length - 1
-        texts = ((pair.source for pair in self.pairs), (pair.target for pair in self.pairs))
-        tokenizers = self._source, self._target
-        for side, plain, tokenizer, column in zip(self._ids, self._plain, tokenizers, texts, strict=True):
-            for place, text in enumerate(column):
-                ids = tokenizer.encode(text, sample=self._recipe.text.sample, seed=None if place else first)
-                side[place] = ids if len(ids) <= longest else plain[place]
+class Training:
+    """Pairs to train on, in a store. `weights` say how often those of each corpus are seen in a pass."""
+
+    def __init__(self, store: Store, source: Tokenizer, target: Tokenizer, recipe: Recipe) -> None:
+        self.store, self.recipe = store, recipe
+        self.samplers = [Sampler(tokenizer, recipe.text.sample) for tokenizer in (source, target)]
+        self.skipped = int(store.record["skipped"])
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def epoch(self, number: int) -> Epoch:
+        """A pass."""
+        return Epoch(self, number)
+
+
+class Epoch:
+    """One pass over the pairs, in an order that the seed and the number of the pass decide.
+
+    The chunks of the store are shuffled and looked at in windows of 256; within a window, pairs of nearly equal
+    lengths make batches, and these are shuffled again. So memory holds the ids of one window, whatever the size of
+    the corpus, and a corpus of up to 262,144 pairs is one window, shuffled as a whole. What a batch is depends on
+    its number alone, not on those before it.
+    """
+
+    def __init__(self, training: Training, number: int) -> None:
+        self._training, self._number = training, number
+        self._seed = training.recipe.seed
+        self._budget = training.recipe.train.batch_tokens
+        self._windows = self._shuffled()
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def batches(self, begin: int, device: torch.device) -> Iterator[Batch]:
+        """The batches from the number `begin` on."""
+        first = int(np.searchsorted(self._ends, begin, side="right"))
+        skip = begin - (int(self._ends[first - 1]) if first else 0)
+        for window in range(first, len(self._windows)):
+            rows, planned = self._rows(window), self._plan(window)
+            for number, places in list(enumerate(planned))[skip:]:
+                yield self._batch(rows, places, (window, number), device)
+            skip = 0
+
+    @cached_property
+    def _ends(self) -> npt.NDArray[np.int64]:
+        """How many batches the windows up to each have together: all are planned once, by their lengths alone."""
+        return np.cumsum([len(self._plan(window)) for window in range(len(self._windows))])
+
+    def _shuffled(self) -> list[npt.NDArray[np.int64]]:
+        """The chunks of each window, as row (chunk, copy): a corpus of weight 2.5 has two copies of each chunk, and a
+        third of which half the pairs are drawn."""
+        weights = self._training.recipe.data.weights
+        corpora = self._training.store.chunks[:, 0]
+        copies = np.array([math.ceil(weights[corpus]) if weights else 1 for corpus in corpora])
+        rows = np.repeat(np.arange(len(corpora)), copies)
+        copy = np.arange(len(rows)) - np.repeat(np.cumsum(copies) - copies, copies)
+        both = np.stack([rows, copy], axis=1)
+        if len(both) > WINDOW:  # else the order of the chunks is nothing to anyone
+            both = both[self._generator(len(both), 1).permutation(len(both))]
+        return [both[place : place + WINDOW] for place in range(0, len(both), WINDOW)]
+
+    def _rows(self, window: int) -> Rows:
+        return self._training.store.rows(self._windows[window][:, 0])
+
+    def _plan(self, window: int) -> list[Places]:
+        """The batches of a window, as places in its rows."""
+        lengths = self._training.store.lengths(self._windows[window][:, 0])
+        drawn = self._drawn(window)
+        shuffle = (self._seed, self._number, window)
+        if drawn is None:
+            return plan(lengths[0], lengths[1], self._budget, shuffle)
+        places = np.nonzero(drawn)[0]
+        return [places[batch] for batch in plan(lengths[0][places], lengths[1][places], self._budget, shuffle)]
+
+    def _drawn(self, window: int) -> npt.NDArray[np.bool_] | None:
+        """Which pairs of a window are drawn, where a weight is no whole number; None for all."""
+        weights = self._training.recipe.data.weights
+        if all(float(weight).is_integer() for weight in weights):
+            return None
+        store = self._training.store
+        found = []
+        for chunk, copy in self._windows[window]:
+            corpus = int(store.chunks[chunk, 0])
+            share = weights[corpus] - copy if weights else 1.0
+            count = store.pairs_of(int(chunk))
+            found.append(self._generator(int(chunk), 2).random(count) < share)
+        return np.concatenate(found)
+
+    def _batch(self, rows: Rows, places: Places, which: tuple[int, int], device: torch.device) -> Batch:
+        sides: list[Sequence[Ids]] = [rows.take(side, places) for side in (0, 1)]
+        if self._training.recipe.text.sample:
+            generator = self._generator(*which, 3)
+            longest = self._training.recipe.model.max_length - 1
+            sides = [
+                sampler.cut(side, generator, longest)
+                for sampler, side in zip(self._training.samplers, sides, strict=True)
+            ]
+        return collate(sides[0], sides[1], device)
+
+    def _generator(self, *numbers: int) -> np.random.Generator:
+        return np.random.Generator(np.random.PCG64([self._seed, self._number, *numbers, 1 << 20]))

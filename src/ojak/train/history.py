@@ -159,7 +159,7 @@ def describe(event: dict[str, Any]) -> str:
     if kind == "validation":
         best = " (best so far)" if event["best"] else ""
         return f"update {update}: dev perplexity {event['perplexity']:.2f}, {_metrics(event)}{best}"
-    if kind in ("start", "resume"):
+    if kind in ("start", "resume", "note"):
         return str(event["message"])
     if kind == "end":
         return f"update {update}: done after {clock(event['seconds'])}: {event['reason']}; {_metrics(event)}"

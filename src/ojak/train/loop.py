@@ -17,7 +17,7 @@ from ojak.errors import OjakError
 from ojak.model.folder import put_weights, read_weights, weights_of, write_weights
 from ojak.train import checkpoint
 from ojak.train.checkpoint import Progress
-from ojak.train.dataset import Dataset
+from ojak.train.dataset import Dev, Training
 from ojak.train.history import History
 from ojak.train.precision import Working
 from ojak.train.schedule import learning_rate
@@ -37,8 +37,8 @@ def loop(
     recipe: Recipe,
     translator: Translator,
     optimizer: torch.optim.Optimizer,
-    train: Dataset,
-    dev: Dataset,
+    train: Training,
+    dev: Dev,
     progress: Progress,
     history: History,
 ) -> Validation:
@@ -53,17 +53,17 @@ def loop(
     progress.ended = progress.ended or _limit(progress, recipe)
     with _stop_on_signals() as asked:
         while not progress.ended:
-            batches = train.epoch(progress.epoch)
-            if progress.batch >= len(batches):  # resumed with larger batches, of which the pass has fewer
+            epoch = train.epoch(progress.epoch)
+            if progress.batch >= len(epoch):  # resumed with larger batches, of which the pass has fewer
                 progress.epoch, progress.batch = progress.epoch + 1, 0
                 progress.ended = _limit(progress, recipe)
                 continue
-            last = min(config.updates, config.epochs * len(batches) if config.epochs else config.updates)
-            for places in batches[progress.batch :]:
+            last = min(config.updates, config.epochs * len(epoch) if config.epochs else config.updates)
+            for batch in epoch.batches(progress.batch, model.device):
                 # 1. Learn from a batch.
                 progress.update += 1
                 rate = learning_rate(progress.update, last, config)
-                seen = update(working, [train.batch(places, model.device)], optimizer, rate, config)
+                seen = update(working, [batch], optimizer, rate, config)
                 if not math.isfinite(seen.loss) or not math.isfinite(seen.gradient):
                     raise OjakError(
                         f"The loss must be finite, but at update {progress.update} it is {seen.loss} with a gradient "
@@ -72,7 +72,7 @@ def loop(
                 progress.tokens += seen.tokens
                 this_pass = progress.epoch
                 progress.batch += 1
-                if progress.batch == len(batches):
+                if progress.batch == len(epoch):
                     progress.epoch, progress.batch = progress.epoch + 1, 0
                 progress.ended = _limit(progress, recipe)
                 progress.seconds = spent + time.monotonic() - begun
@@ -121,9 +121,7 @@ def _limit(progress: Progress, recipe: Recipe) -> str:
     return f"{config.updates} updates" if progress.update >= config.updates else ""
 
 
-def _judge(
-    run: Path, recipe: Recipe, translator: Translator, dev: Dataset, progress: Progress, history: History
-) -> None:
+def _judge(run: Path, recipe: Recipe, translator: Translator, dev: Dev, progress: Progress, history: History) -> None:
     """Validates; keeps the weights if they are the best so far, and for the average; stops when patience is over."""
     config = recipe.train
     found = validate(translator, dev, recipe)
@@ -145,7 +143,7 @@ def _judge(
 
 
 def _finish(
-    run: Path, recipe: Recipe, translator: Translator, dev: Dataset, progress: Progress, history: History
+    run: Path, recipe: Recipe, translator: Translator, dev: Dev, progress: Progress, history: History
 ) -> Validation:
     """Leaves in the model directory the best weights or the average of the last ones, whichever does better."""
     model, path = translator.model, run / "model" / "weights.safetensors"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,14 @@ import torch
 
 from ojak import files
 from ojak.config import Recipe, read_recipe, read_toml, write_toml
-from ojak.corpus.pair import Pair
-from ojak.corpus.read import read_pairs
-from ojak.corpus.split import hold_out
-from ojak.errors import ConfigError, ModelError, UseError
+from ojak.corpus.prepare import prepare, reopen
+from ojak.errors import ModelError, UseError
 from ojak.model.build import build
 from ojak.model.folder import Loaded, read_tokenizers, write_config
-from ojak.presets import preset
-from ojak.text import Tokenizer, learn
 from ojak.train import checkpoint
 from ojak.train.card import card
 from ojak.train.checkpoint import Progress
-from ojak.train.dataset import Dataset
+from ojak.train.dataset import Dev, Training
 from ojak.train.history import Display, History, Lines, read_history
 from ojak.train.loop import loop
 from ojak.train.precision import settled
@@ -41,66 +36,65 @@ def train_run(
     With `resume` an unfinished run goes on from its newest checkpoint, or begins if it has none; only `train` settings
     may then be given. Raises UseError (or its kin) for bad settings, pairs or directories.
     """
-    run = Path(run)
+    run, shown = Path(run), display or Lines()
     saved = checkpoint.checkpoints(run) if resume else []
+    tell = _teller(shown)
     if resume:
         recipe = _resumed(run, settings)
-        pairs = read_pairs(recipe.data.pairs)
+        # What was learnt together stays together, whatever is installed now.
+        learnt = read_tokenizers(run / "model", recipe.text) if saved else None
+        corpus = reopen(recipe, run / "data", tell, learnt)
     else:
         if run.exists() and (not run.is_dir() or any(run.iterdir())):
             raise UseError(f"The run directory must be new or empty, but {run} is not; choose another or add --resume.")
-        asked = read_recipe(settings)  # faults in the settings are told before any file is read
-        if not asked.data.pairs:
-            raise ConfigError("A run needs pairs to train on, but none were named; give --pairs FILE.")
-        pairs = read_pairs(asked.data.pairs)
-        recipe = read_recipe(preset(len(pairs), asked.model.architecture), settings)
+        recipe_file = run / "recipe.toml"
+        corpus = prepare(settings, run / "data", tell, lambda recipe: files.write(recipe_file, write_toml(recipe)))
+    recipe = corpus.recipe
     if recipe.train.threads:
         torch.set_num_threads(recipe.train.threads)
 
     device = pick_device(recipe.train.device)
     recipe = settled(recipe, device)
 
-    training, dev = _parts(pairs, recipe)
-    # What was learnt together stays together, whatever is installed now.
-    source, target = read_tokenizers(run / "model", recipe.text) if saved else _tokenizers(training, recipe)
-    datasets = Dataset(training, source, target, recipe), Dataset(dev, source, target, recipe)
+    source, target = corpus.source, corpus.target
+    training, dev = Training(corpus.store, source, target, recipe), Dev(corpus.dev, source, target, recipe)
     torch.manual_seed(recipe.seed)
     model = build(recipe.model, len(source), len(target), recipe.text.shared)
     model.to(device)
     translator = Translator(Loaded(model, source, target, recipe.search, recipe.languages))
     optimizer = make_optimizer(model, recipe.train)
 
-    progress = Progress(data=_fingerprint(training, dev))
+    progress = Progress(data=corpus.fingerprint)
     if saved:
         progress = checkpoint.load(saved[-1], model, optimizer, progress.data)
         if settings:  # perhaps the user wants more of a run that had come to its end
             progress.ended = ""
         elif progress.ended and (end := _end(run)):
-            shown = display or Lines()
             shown.event(end)
             shown.close()
             return Validation(end["nll"], end["bleu"], end["chrf"])
     files.write(run / "recipe.toml", write_toml(recipe))
     if not saved:
         write_config(run / "model", recipe, source, target)
-    history = History(run, progress.update, display or Lines())
+    left_out = corpus.left_out + training.skipped + dev.skipped
+    history = History(run, progress.update, shown)
     try:
         history.write(
             "resume" if progress.update else "start",
             progress.update,
             {
                 "parameters": model.parameter_count(),
-                "pairs": len(datasets[0]),
-                "dev": len(datasets[1]),
+                "pairs": len(training),
+                "dev": len(dev),
                 "source_vocabulary": len(source),
                 "target_vocabulary": len(target),
                 "versions": versions(),
-                "message": f"Training on {len(datasets[0]):,} pairs, {model.parameter_count():,} parameters, "
-                f"vocabularies of {len(source):,} and {len(target):,}, on {model.device}; {len(datasets[1]):,} pairs "
-                f"held out; {sum(part.skipped for part in datasets)} pairs left out as empty or too long.",
+                "message": f"Training on {len(training):,} pairs, {model.parameter_count():,} parameters, "
+                f"vocabularies of {len(source):,} and {len(target):,}, on {model.device}; {len(dev):,} pairs "
+                f"held out; {left_out:,} pairs left out as empty, too long or like those held out.",
             },
         )
-        found = loop(run, recipe, translator, optimizer, *datasets, progress, history)
+        found = loop(run, recipe, translator, optimizer, training, dev, progress, history)
     finally:
         history.close()
     files.write(run / "model" / "README.md", card(recipe, progress, found, model.parameter_count(), len(training)))
@@ -132,35 +126,6 @@ def _resumed(run: Path, settings: Mapping[str, Any]) -> Recipe:
     return read_recipe(read_toml(run / "recipe.toml"), settings)
 
 
-def _parts(pairs: list[Pair], recipe: Recipe) -> tuple[list[Pair], list[Pair]]:
-    """Training and dev pairs in the direction of translation."""
-    if recipe.data.dev:
-        parts = pairs, read_pairs(recipe.data.dev)
-    else:
-        parts = hold_out(pairs, recipe.data.held_out, recipe.seed)
-    if recipe.data.reverse:
-        return [pair.turned() for pair in parts[0]], [pair.turned() for pair in parts[1]]
-    return parts
-
-
-def _tokenizers(pairs: Sequence[Pair], recipe: Recipe) -> tuple[Tokenizer, Tokenizer]:
-    text = recipe.text
-
-    def learnt(sentences: list[str]) -> Tokenizer:
-        rare = text.min_frequency
-        return learn(sentences, text.kind, text.size, lowercase=text.lowercase, min_frequency=rare, seed=recipe.seed)
-
-    sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
-    if text.shared:
-        both = learnt(sources + targets)
-        return both, both
-    return learnt(sources), learnt(targets)
-
-
-def _fingerprint(*parts: Sequence[Pair]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        for pair in part:
-            digest.update(f"{pair.source}\t{pair.target}\n".encode())
-        digest.update(b"\0")
-    return digest.hexdigest()
+def _teller(shown: Display) -> Callable[[str], None]:
+    """Shows messages that come before there is a history."""
+    return lambda message: shown.event({"event": "note", "update": 0, "message": message})

@@ -10,7 +10,7 @@ import torch
 from ojak.config import Recipe
 from ojak.evaluate import metrics
 from ojak.search.forced import score
-from ojak.train.dataset import Dataset
+from ojak.train.dataset import Dev
 from ojak.translate import Translator
 
 
@@ -37,7 +37,7 @@ class Validation:
         return {"bleu": self.bleu, "chrf": self.chrf, "loss": -self.nll}[metric]
 
 
-def validate(translator: Translator, dev: Dataset, recipe: Recipe) -> Validation:
+def validate(translator: Translator, dev: Dev, recipe: Recipe) -> Validation:
     """Scores all dev pairs with teacher forcing, and translates some of them greedily."""
     model = translator.model
     training = model.training
@@ -45,8 +45,7 @@ def validate(translator: Translator, dev: Dataset, recipe: Recipe) -> Validation
     total = torch.zeros((), dtype=torch.float64)
     tokens = 0
     with torch.inference_mode():
-        for places in dev.in_order():
-            batch = dev.batch(places, model.device)
+        for batch in dev.batches(model.device):
             total += score(model, model(batch.source, batch.target_in).states, batch.target_out).sum().cpu()
             tokens += batch.tokens
     # Spread over all pairs: files are often sorted, and several of them one after the other.

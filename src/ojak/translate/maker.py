@@ -14,7 +14,6 @@ from ojak.errors import UseError
 from ojak.result import Alternative, Attention, Translation
 from ojak.search import Hypothesis, Wish, Wishes
 from ojak.text import Tokenizer
-from ojak.text.normalise import normalise
 from ojak.text.vocabulary import EOS
 from ojak.translate import guards, long, mbr
 from ojak.translate.glossary import Glossary
@@ -127,8 +126,8 @@ class Maker(ABC):
             )
         found = []
         for number, (part, ids) in enumerate(encoded):
-            wanted = [normalise(term, self.target.lowercase) for term in terms]
-            wanted += [normalise(t, self.target.lowercase) for t in (glossary.wanted(part) if glossary else ())]
+            wanted = [self.target.form.of(term) for term in terms]
+            wanted += [self.target.form.of(term) for term in (glossary.wanted(part) if glossary else ())]
             found.append(Part(part, ids, "" if number else prefix, list(dict.fromkeys(filter(None, wanted)))))
         return found
 

@@ -11,7 +11,7 @@ from typing import Any
 from ojak.corpus.faults import Faults, Notes
 from ojak.corpus.formats.record import flat, is_utf8, must_be_named, text
 from ojak.corpus.formats.table import Row, pairs_of
-from ojak.corpus.layout import Layout
+from ojak.corpus.layout import Layout, with_label_and_group
 from ojak.corpus.lines import text_lines
 from ojak.corpus.pair import Pair
 
@@ -33,13 +33,12 @@ def _rows(path: Path, layout: Layout, notes: Notes, faults: Faults) -> Iterator[
         if record is None:
             continue
         if not keys:
-            keys = list(record)
-            must_be_named(path, keys, layout)
+            must_be_named(path, list(record), layout)
+            keys = with_label_and_group(list(record))
             yield 0, keys  # the header
         cells = [text(record.get(key)) for key in keys]
-        missing = [key for key in keys if key not in record]
         strange = [key for key, cell in zip(keys, cells, strict=True) if cell is None]
-        if missing and len(missing) == len(keys):
+        if not set(keys) & record.keys():
             faults.add(number, f"has none of the keys of the first object: {', '.join(keys)}")
         elif any(cell is not None and not is_utf8(cell) for cell in cells):
             faults.add(number, "holds half of a surrogate pair, or a character of value 0")
