@@ -65,8 +65,8 @@ def constraints() -> dict[str, Any]:
     rows = []
     for name, run in runs().items():
         translator = ojak.load(run, "cpu")
-        for beam in (4, 8, 16):
-            search = SearchConfig(beam=beam)
+        for beam, alpha in ((4, 1.0), (4, 0.0), (16, 1.0), (16, 0.0)):
+            search = SearchConfig(beam=beam, length_penalty=alpha)
             free = translator.translate(sources, search)
             held = translator.translate(sources, search, constraints=wanted)
             every = sum(map(len, wanted))
@@ -74,6 +74,7 @@ def constraints() -> dict[str, Any]:
                 {
                     "model": name,
                     "beam": beam,
+                    "length_penalty": alpha,
                     "terms": every,
                     "by_chance": every - sum(_missed(free, wanted)),
                     "appear": every - sum(len(one.missed) for one in held),

@@ -50,6 +50,10 @@ class Table(Seq2Seq):
         self.project = nn.Linear(VOCABULARY, VOCABULARY, bias=False).double()
         self.project.weight.data = torch.eye(VOCABULARY, dtype=torch.float64)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.float64
+
     def row(self, topic: int, said: str) -> Tensor:
         table = self.topics[topic % len(self.topics)]
         begin = next(place for place in range(len(said) + 1) if said[place:] in table)

@@ -65,6 +65,10 @@ class Ensemble(Seq2Seq):
         after = EnsembleState(tuple(state for _, state in told))
         return Decoded(states, torch.cat(looked, 2) if attend else None), after
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.members[0].dtype
+
     def output(self, states: Tensor) -> Tensor:
         """Log-probabilities, which are logits too."""
         return self._mean([member.output for member in self.members], states)

@@ -122,7 +122,7 @@ class Seq2Seq(nn.Module, ABC):
         """The output layer of a shortlist: from states (…,D) to the logits (…,C) of the `words` (C) alone."""
         weight = self.project.weight[words]
         bias = None if self.project.bias is None else self.project.bias[words]
-        return lambda states: F.linear(states, weight, bias)
+        return lambda states: F.linear(states.to(weight.dtype), weight, bias)
 
     def forward(self, source: Tensor, target_in: Tensor, attend: bool = False) -> Decoded:
         """Teacher forcing: `source` (B,S) and the true previous tokens `target_in` (B,T)."""
