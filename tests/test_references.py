@@ -101,7 +101,7 @@ def test_cells_step_by_step_are_the_layers_of_torch(kind: Literal["rnn", "gru", 
     for step in range(length):
         below = words[:, step]
         for layer, cell in enumerate(cells):
-            hidden[layer] = cell(cell.input(below), hidden[layer])
+            hidden[layer] = cell(cell.input(below), hidden[layer], cell.begin())
             below = hidden[layer][0]
         tops.append(below)
     found = torch.stack(tops, 1)
@@ -144,7 +144,7 @@ def test_a_mechanism_is_its_equation(name: str) -> None:
     assert type(scorer(name, 4, width)) is type(mechanism)
     states, queries = torch.randn(2, 5, width), torch.randn(2, 3, 4)
     keep = torch.tensor([[True] * 5, [True, True, True, False, False]])
-    scores = mechanism.score(queries, mechanism.keys(states))
+    scores = mechanism.against(mechanism.keys(states))(queries)
     assert scores.shape == (2, 3, 5)
     contexts, weights = attend(scores, keep.unsqueeze(1), states)
     for row in range(2):

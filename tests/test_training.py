@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -152,28 +153,55 @@ def test_pairs_that_are_all_alike_cannot_be_held_out() -> None:
 # ---------------------------------------------------------------- the update
 
 
+@pytest.mark.parametrize(
+    "how",
+    [lambda once, whole, cut: once(cut), lambda once, whole, cut: once(whole, workers=3)],
+    ids=["batches", "workers"],
+)
 @pytest.mark.parametrize("name", ["gru-additive-before", "lstm-none-every_step", "transformer-pre-rotary-swiglu"])
-def test_cutting_an_update_into_batches_changes_nothing(name: str) -> None:
+def test_cutting_an_update_into_parts_changes_nothing(name: str, how: Callable[..., Any]) -> None:
     generator = random.Random(3)
     rows = [[generator.randrange(4, VOCABULARY) for _ in range(length)] for length in (1, 5, 2, 4, 3, 3, 6, 1)]
     whole = [collate(rows, rows[::-1], CPU)]
     cut = [collate(rows[i : i + 2], rows[::-1][i : i + 2], CPU) for i in range(0, 8, 2)]
-    config = TrainConfig(label_smoothing=0.2, clip=0.7)
 
-    def once(batches: list[Batch]) -> tuple[Any, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-        model = make(name)
-        seen = update(Working(model, config), batches, make_optimizer(model, config), 0.01, config)
+    def once(batches: list[Batch], workers: int = 1) -> tuple[Any, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        model, config = make(name), TrainConfig(label_smoothing=0.2, clip=0.7, workers=workers)
+        with closing(Working(model, config)) as working:
+            seen = update(working, batches, make_optimizer(model, config), 0.01, config)
         return seen, {key: weight.grad.clone() for key, weight in model.named_parameters()}, weights_of(model)  # type: ignore[union-attr]
 
-    (one, gradients, weights), (other, cut_gradients, cut_weights) = once(whole), once(cut)
+    (one, gradients, weights), (other, cut_gradients, cut_weights) = once(whole), how(once, whole, cut)
     assert one.tokens == other.tokens
     assert (one.loss, one.nll, one.gradient) == pytest.approx((other.loss, other.nll, other.gradient), rel=1e-10)
-    assert math.sqrt(sum(float(g.square().sum()) for g in gradients.values())) == pytest.approx(min(0.7, one.gradient))
+    assert math.sqrt(sum(float(g.square().sum()) for g in gradients.values())) == pytest.approx(
+        min(0.7, one.gradient), rel=1e-5
+    )
     before = weights_of(make(name))
     for key in gradients:
         torch.testing.assert_close(gradients[key], cut_gradients[key], rtol=1e-8, atol=1e-12)
         torch.testing.assert_close(weights[key], cut_weights[key], rtol=1e-6, atol=1e-8)
     assert any(not weights[key].equal(before[key]) for key in weights)
+
+
+@pytest.mark.parametrize("name", ["gru-additive-before", "transformer-pre-rotary-swiglu"])
+def test_workers_drop_alike_each_time(name: str) -> None:
+    """Which thread is first changes nothing: the parts have seeds of their own."""
+    generator = random.Random(4)
+    rows = [[generator.randrange(4, VOCABULARY) for _ in range(length)] for length in (6, 5, 5, 4, 3, 3, 6, 1)]
+    config = TrainConfig(workers=2)
+
+    def once() -> dict[str, torch.Tensor]:
+        model = make(name)
+        model.config = model.config.model_copy(update={"dropout": 0.4})
+        torch.manual_seed(9)
+        with closing(Working(model.train(), config)) as working:
+            for _ in range(3):
+                update(working, [collate(rows, rows[::-1], CPU)], make_optimizer(model, config), 0.01, config)
+        return weights_of(model)
+
+    first, second = once(), once()
+    assert all(weight.equal(second[key]) for key, weight in first.items())
 
 
 def test_weight_decay_spares_vectors() -> None:

@@ -29,6 +29,16 @@ class Batch:
     tokens: int
     """how many of target_out are real"""
 
+    def parts(self, count: int) -> list[Batch]:
+        """At most `count` batches of every so many-th pair, cut to their longest sentences."""
+        found = []
+        for first in range(min(count, len(self.source))):
+            source, before, after = (side[first::count] for side in (self.source, self.target_in, self.target_out))
+            long, tokens = int((source != PAD).sum(1).max()), (after != PAD).sum(1)
+            most = int(tokens.max())
+            found.append(Batch(source[:, :long], before[:, :most], after[:, :most], int(tokens.sum())))
+        return found
+
 
 def pad(rows: Sequence[Ids], first: int | None = None, last: int | None = None) -> Tensor:
     """The rows as one tensor, each begun by `first` and ended by `last` where these are said, padded at the end."""

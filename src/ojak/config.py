@@ -176,6 +176,9 @@ class TrainConfig(_Section):
         description="bf16: weights that learn in fp32, passes in bf16; fp32: fp32, with products through the "
         "processor's faster units; exact: products too; auto: bf16 where the device multiplies it itself",
     )
+    workers: int = Field(
+        0, ge=0, description="threads on a CPU that each learn from a part of the batch; 0: one for each of `threads`"
+    )
     threads: int = Field(0, ge=0, description="processor threads; 0: all cores")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train; auto: a GPU if there is one")
 

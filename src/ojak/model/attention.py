@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ojak.model import fused
+from ojak.model.deferred import Shared
 
 
 class Scorer(nn.Module, ABC):
@@ -24,8 +26,8 @@ class Scorer(nn.Module, ABC):
         """The keys (B,S,A) of the encoder's states (B,S,E): the part that is computed once a sentence."""
 
     @abstractmethod
-    def score(self, query: Tensor, keys: Tensor) -> Tensor:
-        """Scores (N,T,S) of queries (N,T,D) against keys (N,S,A)."""
+    def against(self, keys: Tensor) -> Callable[[Tensor], Tensor]:
+        """What scores queries (N,T,D) against these keys (N,S,A): a function to (N,T,S), for all steps of a target."""
 
 
 class Additive(Scorer):
@@ -41,9 +43,14 @@ class Additive(Scorer):
         keys: Tensor = self.key(states)
         return keys
 
-    def score(self, query: Tensor, keys: Tensor) -> Tensor:
-        hidden = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))  # (N,T,1,A) + (N,1,S,A)
-        return hidden @ self.vector
+    def against(self, keys: Tensor) -> Callable[[Tensor], Tensor]:
+        matrix = Shared(self.query.weight.T)
+
+        def score(query: Tensor) -> Tensor:
+            asked = matrix.times(query.flatten(0, 1)).view(*query.shape[:2], 1, -1)
+            return torch.tanh(asked + keys.unsqueeze(1)) @ self.vector  # (N,T,1,A) + (N,1,S,A)
+
+        return score
 
 
 class Dot(Scorer):
@@ -52,15 +59,15 @@ class Dot(Scorer):
     def keys(self, states: Tensor) -> Tensor:
         return states
 
-    def score(self, query: Tensor, keys: Tensor) -> Tensor:
-        return query @ keys.transpose(1, 2)
+    def against(self, keys: Tensor) -> Callable[[Tensor], Tensor]:
+        return Shared(keys.transpose(1, 2)).times
 
 
 class ScaledDot(Dot):
     """e_tj = qᵀ k_j / √D, Vaswani 2017, equation 1, without projections."""
 
-    def score(self, query: Tensor, keys: Tensor) -> Tensor:
-        return super().score(query, keys) / math.sqrt(keys.shape[-1])
+    def against(self, keys: Tensor) -> Callable[[Tensor], Tensor]:
+        return super().against(keys / math.sqrt(keys.shape[-1]))
 
 
 class General(Dot):
@@ -84,12 +91,14 @@ def scorer(name: str, query_width: int, state_width: int) -> Scorer:
     return Dot() if name == "dot" else ScaledDot()
 
 
-def attend(scores: Tensor, keep: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Context and weights from scores (…,T,S), values (…,S,E) and `keep`, which broadcasts to the scores.
+def weigh(scores: Tensor, keep: Tensor) -> Tensor:
+    """Weights from scores (…,T,S) and `keep`, which broadcasts to them: α_t = softmax(e_t) over real source tokens."""
+    return scores.masked_fill(~keep, -math.inf).softmax(-1)
 
-    α_t = softmax(e_t) over real source tokens; c_t = Σ_j α_tj h_j.
-    """
-    weights = scores.masked_fill(~keep, -math.inf).softmax(-1)
+
+def attend(scores: Tensor, keep: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Context and weights from scores (…,T,S), `keep` and values (…,S,E): c_t = Σ_j α_tj h_j."""
+    weights = weigh(scores, keep)
     return weights @ values, weights
 
 

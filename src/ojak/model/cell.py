@@ -12,6 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ojak.model.deferred import Shared
+
 Hidden = tuple[Tensor, ...]
 """One layer's state: (h,) or, for the LSTM, (h, c); each (N,D)."""
 
@@ -35,9 +37,13 @@ class Cell(nn.Module):
         if kind == "lstm":
             self.input.bias.data[width : 2 * width] = 1.0  # remember until taught to forget (Jozefowicz 2015)
 
-    def forward(self, given: Tensor, hidden: Hidden) -> Hidden:
+    def begin(self) -> Shared:
+        """What every step of a target multiplies the last state with."""
+        return Shared(self.recurrent.weight.T, self.recurrent.bias)
+
+    def forward(self, given: Tensor, hidden: Hidden, recurrent: Shared) -> Hidden:
         """The next state. `given` (N,G·D) is `self.input` of the step's input, G the number of gates."""
-        past = self.recurrent(hidden[0])
+        past = recurrent.times(hidden[0])
         if self.kind == "rnn":
             return (torch.tanh(given + past),)
         if self.kind == "gru":

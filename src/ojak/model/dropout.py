@@ -9,11 +9,27 @@ distance that is drawn anew each time.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor
 
+_generator: ContextVar[torch.Generator | None] = ContextVar("generator", default=None)
+
 SLACK = 1 << 16
 """how far apart the slices may begin"""
+
+
+@contextmanager
+def drawn_from(seed: int) -> Iterator[None]:
+    """Within the block, and in this thread, masks on a CPU come from a generator of their own."""
+    token = _generator.set(torch.Generator().manual_seed(seed))
+    try:
+        yield
+    finally:
+        _generator.reset(token)
 
 
 class Masks:
@@ -26,7 +42,7 @@ class Masks:
     def __init__(self, rate: float, most: int) -> None:
         self._threshold = round(rate * 256)
         self.scale = 256 / (256 - self._threshold)
-        self._most = most
+        self._most, self._generator = most, _generator.get()
         self._pool = torch.empty(0)
 
     def __bool__(self) -> bool:
@@ -37,7 +53,7 @@ class Masks:
         count = like.numel()
         if not self._pool.numel():
             self._pool = self._fill(self._most + SLACK, like)
-        begin = int(torch.randint(self._pool.numel() - count + 1, ()))
+        begin = int(torch.randint(self._pool.numel() - count + 1, (), generator=self._generator))
         return self._pool[begin : begin + count].view(like.shape)
 
     def drop(self, values: Tensor) -> Tensor:
@@ -51,6 +67,6 @@ class Masks:
     def _fill(self, count: int, like: Tensor) -> Tensor:
         draws = torch.empty(-(-count // 8), dtype=torch.int64, device=like.device)
         # The whole range: each of the eight bytes is then uniform.
-        bytes_ = draws.random_(-(2**63), None).view(torch.uint8)
+        bytes_ = draws.random_(-(2**63), None, generator=self._generator).view(torch.uint8)
         pool = torch.empty(len(bytes_), dtype=like.dtype, device=like.device)
         return torch.ge(bytes_, self._threshold, out=pool).mul_(self.scale)

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from ojak.model.dropout import Masks
 
+# Not in every build of torch, and not promised to stay.
+_POINTWISE = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+
 _LANES = 16
 """Rows of scores are padded to a multiple of this, which the vectorised softmax needs to be fast."""
 
@@ -22,6 +25,17 @@ def serves(states: Tensor) -> bool:
     return torch.is_grad_enabled() and states.device.type == "cpu"
 
 
+def linear(states: Tensor, weight: Tensor, bias: Tensor, activation: str = "none") -> Tensor:
+    """states (M,E) @ weight (D,E)ᵀ + bias (D), then `activation` (none or relu), without gradient.
+
+    oneDNN adds the bias and cuts at 0 while it writes the product, which torch's own call does in passes of their own.
+    """
+    if _POINTWISE is not None and states.device.type == "cpu" and states.dtype in (torch.bfloat16, torch.float32):
+        return cast(Tensor, _POINTWISE(states, weight, bias, activation, [], ""))
+    product = torch.addmm(bias, states, weight.T)
+    return product.relu_() if activation == "relu" else product
+
+
 class _FeedForward(torch.autograd.Function):
     """outer(mask · relu(inner(x))) for x (M,D)."""
 
@@ -29,12 +43,12 @@ class _FeedForward(torch.autograd.Function):
     def forward(
         ctx: Any, states: Tensor, inner: Tensor, inner_bias: Tensor, outer: Tensor, outer_bias: Tensor, masks: Masks
     ) -> Tensor:
-        hidden = torch.addmm(inner_bias, states, inner.T).relu_()
+        hidden = linear(states, inner, inner_bias, "relu")
         if masks:
             hidden.mul_(masks.draw(hidden))
         ctx.scale = masks.scale
         ctx.save_for_backward(states, inner, hidden, outer)
-        return torch.addmm(outer_bias, hidden, outer.T)
+        return linear(hidden, outer, outer_bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

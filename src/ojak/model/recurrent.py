@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ojak.config import RecurrentConfig
-from ojak.model.attention import attend, scorer
+from ojak.model.attention import scorer, weigh
 from ojak.model.cell import PARTS, Cell, Hidden
+from ojak.model.deferred import Shared
 from ojak.model.dropout import Masks
 from ojak.model.embedding import embeddings, output_layer
 from ojak.model.seam import Decoded, Memory, Seq2Seq, State
@@ -47,13 +48,10 @@ class Recurrent(Seq2Seq):
         keys = config.encoder_width or config.width
         directions = 2 if config.bidirectional else 1
         self.source, self.target = embeddings(source_size, target_size, config.embedding, shared)
-        self.encoder = _ENCODERS[config.cell](
-            config.embedding,
-            keys // directions,
-            config.layers,
-            batch_first=True,
-            bidirectional=config.bidirectional,
-            dropout=config.dropout if config.layers > 1 else 0.0,
+        make = _ENCODERS[config.cell]
+        self.encoder = nn.ModuleList(
+            make(keys if layer else config.embedding, keys // directions, bidirectional=config.bidirectional)
+            for layer in range(config.layers)
         )
         for name, weight in self.encoder.named_parameters():
             if name.startswith("weight_hh"):
@@ -88,7 +86,11 @@ class Recurrent(Seq2Seq):
         masks = self._masks(source)
         words = masks.drop(self.source(source, self.dtype))
         packed = pack_padded_sequence(words, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        states = pad_packed_sequence(self.encoder(packed)[0], batch_first=True, total_length=source.shape[1])[0]
+        for layer, network in enumerate(self.encoder):
+            if layer:
+                packed = packed._replace(data=masks.drop(packed.data))
+            packed = network(packed)[0]
+        states = pad_packed_sequence(packed, batch_first=True, total_length=source.shape[1])[0]
         last = states[torch.arange(len(source), device=source.device), lengths - 1]
         if self.config.bidirectional:  # the backward half has read everything when it is at the first token
             half = states.shape[2] // 2
@@ -107,37 +109,45 @@ class Recurrent(Seq2Seq):
         assert isinstance(state, RecurrentState)
         masks = self._masks(tokens)
         words = masks.drop(self.target(tokens, self.dtype))  # (N,T,M)
-        given, weigh_extra = self._given(words, state)
+        given, of_extra = self._given(words, state)
+        extra, look = Shared(of_extra), self._looker(state)  # `look` is None without attention
+        read_out = Shared(self.readout.weight.T, self.readout.bias)
+        above = [Shared(cell.input.weight.T, cell.input.bias) for cell in self.cells[1:]]
+        recurrent = [cell.begin() for cell in self.cells]
         hidden, feed = state.hidden, state.feed
         tops: list[Tensor] = []  # (N,D) each
         seen: list[tuple[Tensor, Tensor]] = []  # context (N,1,E) and weights (N,1,S) each
         fed: list[Tensor] = []  # (N,1,R) each
         # Unbound once, since each slice of a tensor has a gradient as large as the whole.
         for gates, word in zip(given.unbind(1), words.split(1, 1), strict=True):
-            if self.before:
-                seen.append(self._look(hidden[-1][0].unsqueeze(1), state))
-                gates = gates + seen[-1][0].squeeze(1) @ weigh_extra
+            if look and self.before:
+                seen.append(look(hidden[-1][0].unsqueeze(1)))
+                gates = gates + extra.times(seen[-1][0].squeeze(1))
             elif feed is not None:
-                gates = gates + feed @ weigh_extra
-            hidden = self._step(gates, hidden, masks)
+                gates = gates + extra.times(feed)
+            new = [self.cells[0](gates, hidden[0], recurrent[0])]
+            for layer, entry in enumerate(above, 1):
+                entered = entry.times(masks.drop(new[-1][0]))
+                new.append(self.cells[layer](entered, hidden[layer], recurrent[layer]))
+            hidden = tuple(new)
             tops.append(hidden[-1][0])
-            if feed is not None:
+            if look and feed is not None:
                 top = tops[-1].unsqueeze(1)
-                seen.append(self._look(top, state))
-                fed.append(self._read_out(top, seen[-1][0], word, masks))
+                seen.append(look(top))
+                fed.append(self._read_out(top, seen[-1][0], word, read_out, masks))
                 feed = fed[-1].squeeze(1)
 
         after = replace(state, hidden=hidden, feed=feed)
         top = torch.stack(tops, 1)
-        if not self.scorer:
+        if look is None:
             context = state.memory.summary.unsqueeze(1).expand(-1, top.shape[1], -1)
             nothing = top.new_zeros(len(top), top.shape[1], 0, state.memory.keep.shape[1])
-            return Decoded(self._read_out(top, context, words, masks), nothing if attend else None), after
+            return Decoded(self._read_out(top, context, words, read_out, masks), nothing if attend else None), after
         if seen:
             context, weights = (torch.cat(parts, 1) for parts in zip(*seen, strict=True))
         else:  # acting after the cell without feeding: nothing of the attention enters the cell, so all steps at once
-            context, weights = self._look(top, state)
-        states = torch.cat(fed, 1) if fed else self._read_out(top, context, words, masks)
+            context, weights = look(top)
+        states = torch.cat(fed, 1) if fed else self._read_out(top, context, words, read_out, masks)
         return Decoded(states, weights.unsqueeze(2) if attend else None), after
 
     @property
@@ -154,26 +164,31 @@ class Recurrent(Seq2Seq):
             given = given + (state.memory.summary @ of_extra.T).unsqueeze(1)
         return given, of_extra.T
 
-    def _step(self, gates: Tensor, hidden: tuple[Hidden, ...], masks: Masks) -> tuple[Hidden, ...]:
-        new = [self.cells[0](gates, hidden[0])]
-        for cell, past in zip(self.cells[1:], hidden[1:], strict=True):
-            new.append(cell(cell.input(masks.drop(new[-1][0])), past))
-        return tuple(new)
+    def _looker(self, state: RecurrentState) -> Callable[[Tensor], tuple[Tensor, Tensor]] | None:
+        """What gives the context (N,T,E) and the weights (N,T,S) of queries (N,T,D)."""
+        if self.scorer is None or state.keys is None:
+            return None
+        keep, values, score = (
+            state.memory.keep.unsqueeze(1),
+            Shared(state.memory.states),
+            self.scorer.against(state.keys),
+        )
 
-    def _look(self, query: Tensor, state: RecurrentState) -> tuple[Tensor, Tensor]:
-        """Context (N,T,E) and weights (N,T,S) of queries (N,T,D)."""
-        assert self.scorer is not None and state.keys is not None
-        scores = self.scorer.score(query, state.keys)
-        return attend(scores, state.memory.keep.unsqueeze(1), state.memory.states)
+        def look(query: Tensor) -> tuple[Tensor, Tensor]:
+            weights = weigh(score(query), keep)
+            return values.times(weights), weights
 
-    def _read_out(self, top: Tensor, context: Tensor, words: Tensor, masks: Masks) -> Tensor:
+        return look
+
+    def _read_out(self, top: Tensor, context: Tensor, words: Tensor, matrix: Shared, masks: Masks) -> Tensor:
         """What the output layer sees, (N,T,R): tanh of a layer over the state, the context and the previous word."""
         parts = [top]
         if self.scorer or self.sees_word:
             parts.append(context)
         if self.sees_word:
             parts.append(words)
-        return masks.drop(torch.tanh(self.readout(torch.cat(parts, 2))))
+        read = matrix.times(torch.cat(parts, 2).flatten(0, 1)).view(*top.shape[:2], -1)
+        return masks.drop(torch.tanh(read))
 
     def _masks(self, tokens: Tensor) -> Masks:
         widest = max(self.config.embedding, self.config.width, self.config.encoder_width)

@@ -1,8 +1,8 @@
 """Output layer and loss in one, for speed: what `loss.plain_cross_entropy` computes, without a tensor of all logits.
 
 The logits of some hundred tokens at a time are made, turned into their own gradient in place, and multiplied on:
-nothing of size tokens × vocabulary is ever kept. States in bf16 have logits in bf16; sums over tokens are in the type of
-the weights.
+nothing of size tokens × vocabulary is ever kept. States in bf16 have logits in bf16; sums over tokens are in the
+type of the weights.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from ojak.model.fused import linear
 
 CHUNK = 2**22
 """logits held at a time"""
@@ -29,13 +31,12 @@ class FusedCrossEntropy(torch.autograd.Function):
         true, level = weight.new_zeros(()), weight.new_zeros(())
         even = smoothing / vocabulary
         rows = min(count, max(1, CHUNK // vocabulary))
-        room = states.new_empty(2, rows, vocabulary)  # taken once: fresh memory costs more than what is computed in it
+        room = states.new_empty(rows, vocabulary)
         for begin in range(0, count, rows):
             piece, words = states[begin : begin + rows], target[begin : begin + rows].unsqueeze(1)
-            logits, chances = room[:, : len(piece)]
-            torch.addmm(near_bias, piece, near.T, out=logits)
+            logits = linear(piece, near, near_bias)
             said = logits.gather(1, words).to(exact)
-            torch.softmax(logits, 1, out=chances)
+            chances = torch.softmax(logits, 1, out=room[: len(piece)])
             log_true = chances.gather(1, words).to(exact).log()
             lost = (log_true < -60).squeeze(1)  # a probability so small may have lost its digits
             if lost.any():
@@ -45,10 +46,11 @@ class FusedCrossEntropy(torch.autograd.Function):
             level += (wide @ middle + bias.mean()).sum() + (log_true - said).sum()
             # The gradient of the smoothed loss by the logits is the softmax, less the target distribution, whose even
             # part is the same in every place and so is taken off afterwards.
-            gradient = chances.scatter_add_(1, words, chances.new_full((len(piece), 1), smoothing - 1))
-            torch.mm(gradient, near, out=of_states[begin : begin + rows])
-            of_weight += torch.mm(gradient.T, piece)
-            of_bias += gradient.sum(0).to(exact)
+            places = torch.arange(len(piece), device=words.device) * vocabulary + words.squeeze(1)
+            chances.view(-1)[places] -= 1 - smoothing  # scatter_add_ would copy all of it
+            torch.mm(chances, near, out=of_states[begin : begin + rows])
+            of_weight += torch.mm(chances.T, piece)
+            of_bias += chances.sum(0).to(exact)
             if smoothing:
                 of_weight -= even * wide.sum(0)
         if smoothing:

@@ -6,7 +6,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -47,11 +47,11 @@ def loop(
     Raises Interrupted after saving when a signal asks for it, and OjakError when the loss is not finite.
     """
     config, model = recipe.train, translator.model
-    working = Working(model.train(), config)
+    model.train()
     begun, spent = time.monotonic(), progress.seconds
     window = _Window(progress)
     progress.ended = progress.ended or _limit(progress, recipe)
-    with _stop_on_signals() as asked:
+    with _stop_on_signals() as asked, closing(Working(model, config)) as working:
         while not progress.ended:
             epoch = train.epoch(progress.epoch)
             if progress.batch >= len(epoch):  # resumed with larger batches, of which the pass has fewer
@@ -158,10 +158,11 @@ def _finish(
         if averaged.better(recipe.train.metric) > best.better(recipe.train.metric):
             best, which = averaged, f"the average of the last {len(last)} validated weights"
             write_weights(path, mean)
-            progress.best = averaged.better(recipe.train.metric)  # for whoever asks for more of this run
-            checkpoint.save_progress(run, progress)
         else:
             put_weights(model, read_weights(path), path)
+    # For whoever asks for more of this run, or resumes it from an earlier checkpoint.
+    progress.best = best.better(recipe.train.metric)
+    checkpoint.save_progress(run, progress)
     model.eval()
     spent = {"seconds": progress.seconds, "tokens": progress.tokens}
     history.write("end", progress.update, {"reason": progress.ended, "weights": which, **spent, **best.as_dict()})

@@ -1,32 +1,40 @@
-"""Training in bf16: a copy of the model that computes, and the fp32 weights that learn.
+"""What the passes of training go through: copies of the model, in bf16 or fp32, one for each worker.
 
 A bf16 number has 8 significant bits: enough to compute with, too few to add small steps to. So the weights that learn
-stay in fp32 (Micikevicius 2018, section 3.1), and before each update the layers of a second model take them over,
-rounded. That is cheaper than casting within the forward pass, as torch's autocast does. The embeddings and the output layer
-are not copied: they are looked up and multiplied in `fused.py`, which round there, and their gradients, which are sums
-over many tokens, stay in fp32.
+stay in fp32 (Micikevicius 2018, section 3.1), and before each update the layers of a copy take them over, rounded.
+That is cheaper than casting within the forward pass, as torch's autocast does. The embeddings and the output layer are
+not rounded here but where they are used, and their gradients, which are sums over many tokens, stay in fp32.
+
+Workers are threads with a part of the batch and a processor core each. Threads within an operation wait for each other
+at the end of every one of the some thousand small operations of an update; workers wait once.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Barrier
+from typing import TypeVar
 
 import torch
 from torch import nn
 
+from ojak.batch import Batch
 from ojak.config import Recipe, TrainConfig
+from ojak.model.dropout import drawn_from
 from ojak.model.seam import Seq2Seq
+
+Found = TypeVar("Found")
 
 
 def native_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bf16 itself, rather than in fp32 after many conversions."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.backends.mkldnn.is_available() and (
-        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    )
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    units = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return bool(units and torch.backends.mkldnn.is_available())
 
 
 def settled(recipe: Recipe, device: torch.device) -> Recipe:
@@ -50,32 +58,81 @@ def products(precision: str) -> Iterator[None]:
 
 
 class Working:
-    """The `model` that the passes of training go through; for fp32 the model itself."""
+    """The models that compute while `learnt` learns. The first of them is `learnt` itself where nothing is rounded."""
 
     def __init__(self, learnt: Seq2Seq, config: TrainConfig) -> None:
-        self.learnt = self.model = learnt
-        self._pairs: list[tuple[nn.Parameter, nn.Parameter]] = []
+        self.learnt, self._precision = learnt, config.precision
+        count = config.workers or (torch.get_num_threads() if learnt.device.type == "cpu" else 1)
+        first = learnt
         if config.precision == "bf16":
-            words = {id(p): p for m in (learnt.source, learnt.target, learnt.project) for p in m.parameters()}
-            self.model = copy.deepcopy(learnt, dict(words))
-            for module in self.model.modules():
-                for name, parameter in module.named_parameters(recurse=False):
-                    if id(parameter) not in words:
-                        setattr(module, name, nn.Parameter(parameter.detach().to(torch.bfloat16)))
-            learning, working = dict(learnt.named_parameters()), dict(self.model.named_parameters())
-            self._pairs = [(learning[n], working[n]) for n in learning if learning[n] is not working[n]]
+            words = {id(p) for m in (learnt.source, learnt.target, learnt.project) for p in m.parameters()}
+            first = _copied(learnt, lambda p: p.detach() if id(p) in words else p.detach().to(torch.bfloat16))
+        self.models = [first, *(_copied(first, lambda p: p.detach()) for _ in range(count - 1))]
+        self._pool = _workers(count) if count > 1 else None
+
+    def close(self) -> None:
+        """Ends the workers."""
+        if self._pool:
+            self._pool.shutdown()
+
+    def each(self, batches: Sequence[Batch], learn: Callable[[Seq2Seq, Batch], Found]) -> list[Found]:
+        """What `learn` finds for every part of every batch; the parts of one batch are learnt from side by side.
+
+        Every part draws its dropout from a seed of its own, so that the workers' order changes nothing.
+        """
+        found: list[Found] = []
+        with products(self._precision):
+            for batch in batches:
+                if self._pool is None:
+                    found.append(learn(self.models[0], batch))
+                    continue
+                parts = batch.parts(len(self.models))
+                seeds = torch.randint(2**62, (len(parts),)).tolist()
+                found += self._pool.map(lambda *given: _seeded(learn, *given), self.models, parts, seeds)
+        return found
 
     @torch.no_grad()
     def take_weights(self) -> None:
-        """Rounds the weights that learn into those that compute."""
-        if self._pairs:
-            torch._foreach_copy_([working for _, working in self._pairs], [learning for learning, _ in self._pairs])
+        """Rounds the weights that learn into those that compute, which the workers share."""
+        pairs = list(zip(self.models[0].parameters(), self.learnt.parameters(), strict=True))
+        rounded = [(near, exact) for near, exact in pairs if near.dtype != exact.dtype]
+        if rounded:
+            torch._foreach_copy_([near for near, _ in rounded], [exact for _, exact in rounded])
 
     @torch.no_grad()
     def give_gradients(self) -> None:
-        """Adds the gradients of the copy to those of the weights that learn, and forgets them."""
-        for learning, working in self._pairs:
-            if working.grad is not None:
-                found = working.grad.float()
-                learning.grad = found if learning.grad is None else learning.grad.add_(found)
-                working.grad = None
+        """Adds up the gradients of the models, always in the same order, and hands them to the weights that learn."""
+        for model in self.models:
+            if model is self.learnt:
+                continue
+            for learning, working in zip(self.learnt.parameters(), model.parameters(), strict=True):
+                if working.grad is not None:
+                    found = working.grad.to(learning.dtype)
+                    learning.grad = found if learning.grad is None else learning.grad.add_(found)
+                    working.grad = None
+
+
+def _copied(model: Seq2Seq, make: Callable[[nn.Parameter], torch.Tensor]) -> Seq2Seq:
+    """A model of the same modules with parameters of its own over what `make` gives, so with gradients of its own."""
+    return copy.deepcopy(model, {id(parameter): nn.Parameter(make(parameter)) for parameter in model.parameters()})
+
+
+def _seeded(learn: Callable[[Seq2Seq, Batch], Found], model: Seq2Seq, part: Batch, seed: int) -> Found:
+    with drawn_from(seed):
+        return learn(model, part)
+
+
+def _workers(count: int) -> ThreadPoolExecutor:
+    """Threads whose operations use one core each; the number of this thread, which torch changes too, is put back."""
+    threads, ready = torch.get_num_threads(), Barrier(count + 1)
+
+    def begin() -> None:
+        torch.set_num_threads(1)
+        ready.wait()
+
+    pool = ThreadPoolExecutor(count, thread_name_prefix="worker")
+    for _ in range(count):
+        pool.submit(begin)
+    ready.wait()
+    torch.set_num_threads(threads)
+    return pool

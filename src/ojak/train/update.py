@@ -11,8 +11,8 @@ from torch import nn
 from ojak.batch import Batch
 from ojak.config import TrainConfig
 from ojak.model.seam import Seq2Seq
-from ojak.train.loss import cross_entropy
-from ojak.train.precision import Working, products
+from ojak.train.loss import Loss, cross_entropy
+from ojak.train.precision import Working
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,17 @@ def update(
     tokens = sum(batch.tokens for batch in batches)
     optimizer.zero_grad()
     working.take_weights()
-    model = working.model
-    loss = nll = torch.zeros((), device=model.device)
-    with products(config.precision):
-        for batch in batches:
-            decoded = model(batch.source, batch.target_in)
-            found = cross_entropy(model, decoded.states, batch.target_out, config.label_smoothing)
-            # Sums, divided once by the tokens of the whole update: how it was cut into batches changes nothing.
-            (found.smoothed / tokens).backward()
-            loss, nll = loss + found.smoothed.detach(), nll + found.plain
+
+    def learn(model: Seq2Seq, batch: Batch) -> Loss:
+        decoded = model(batch.source, batch.target_in)
+        found = cross_entropy(model, decoded.states, batch.target_out, config.label_smoothing)
+        # Sums, divided once by the tokens of the whole update: how it was cut into batches changes nothing.
+        (found.smoothed / tokens).backward()
+        return Loss(found.smoothed.detach(), found.plain)
+
+    losses = working.each(batches, learn)
+    loss = torch.stack([part.smoothed for part in losses]).sum()
+    nll = torch.stack([part.plain for part in losses]).sum()
     working.give_gradients()
     norm = nn.utils.clip_grad_norm_(working.learnt.parameters(), config.clip or torch.inf)
     for group in optimizer.param_groups:
