@@ -273,3 +273,49 @@ def test_the_search_takes_greedy_for_a_beam_of_one_and_cuts_to_n_best() -> None:
         (found,) = search(model, source([A]), settings(beam=4, n_best=count))
         assert len(found) == count
     assert found[0].attention is None
+
+
+def unstopped(model: Table, width: int, alpha: float, longest: int) -> list[float]:
+    """The ranks that a beam finds which goes on to the longest length whatever it has found, in plain Python."""
+    live, found = [("", 0.0)], []
+    for step in range(longest):
+        ways = [
+            (score + float(model.row(0, said)[NAMES[word]]), said + word)
+            for said, score in live
+            for word in ("$" if step == longest - 1 else "abc$")
+        ]
+        ways = sorted(ways, reverse=True)[: 2 * width]
+        found += [score / ((5 + len(said)) / 6) ** alpha for score, said in ways[:width] if said[-1] == "$"]
+        live = [(said, score) for score, said in ways if said[-1] != "$"][:width]
+    return sorted(found, reverse=True)[:width]
+
+
+@given(tables, st.integers(2, 4), st.sampled_from([0.0, 0.6, 1.0, 2.0]))
+@examples(deadline=None, max_examples=40)
+def test_an_exact_stop_changes_nothing(table: dict[str, dict[str, float]], width: int, alpha: float) -> None:
+    """`stop=exact` finds what a beam finds that never stops; so does `stop=likely` where length does not count."""
+    model = Table(table, max_length=7)
+    for stop in ("exact", "likely") if alpha == 0 else ("exact",):
+        config = settings(beam=width, n_best=width, length_penalty=alpha).model_copy(update={"stop": stop})
+        (found,) = search(model, source([A, A]), config)
+        assert [one.rank for one in found] == pytest.approx(unstopped(model, width, alpha, 7), rel=1e-9)
+
+
+# Two ends of probability 0.3 stand when "bbb", at 0.25, is behind both; it costs nothing to go on and overtakes.
+LATE: dict[str, dict[str, float]] = {
+    "": {"a": 0.6, "b": 0.4},
+    "a": {"$": 0.5, "c": 0.5},
+    "ac": {"$": 1.0},
+    "b": {"b": 0.625, "c": 0.375},
+    "bc": {"$": 1.0},
+    "bb": {"b": 1.0},
+    "bbbbbbbb": {"$": 1.0},
+}
+
+
+def test_a_likely_stop_may_be_too_early_and_an_exact_one_is_not() -> None:
+    """By hand: ln 0.25 / (14/6) = −0.594 for "bbbbbbbb$" against ln 0.3 / (8/6) = −0.903 for "ac$"."""
+    for stop, winner in (("first", "ac$"), ("likely", "ac$"), ("exact", "bbbbbbbb$")):
+        config = settings(beam=2, length_penalty=1.0).model_copy(update={"stop": stop})
+        ((best,),) = search(Table(LATE), source([A] * 9), config)
+        assert text(best) == winner, stop

@@ -282,10 +282,10 @@ def test_the_table_of_the_documentation_is_the_one_tested() -> None:
 def test_settings_that_make_no_sense_together_are_refused() -> None:
     for wrong, told in (
         ({"sampling": True}, "beam must be 1"),
-        ({"temperature": 2.0, "top_k": 5}, "temperature and top_k shape sampling"),
+        ({"temperature": 2.0, "top_k": 5}, "temperature and top_k must be left alone"),
         ({"diversity_groups": 3, "diversity_strength": 1.0}, "must divide beam"),
         ({"diversity_groups": 2}, "need each other"),
-        ({"beam": 1, "coverage_penalty": 0.2}, "only one"),
+        ({"beam": 1, "coverage_penalty": 0.2}, "needs several"),
         ({"min_length": 9, "max_length": 8}, "at most max_length"),
         ({"mbr": 9}, "mbr must be from 2 to beam"),
         ({"beam": 1, "mbr": 2, "n_best": 3, "sampling": True}, "at most mbr"),

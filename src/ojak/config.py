@@ -255,7 +255,9 @@ class SearchConfig(_Section):
             if getattr(self, name) != nothing
         ]
         if idle and not self.sampling:
-            faults.append(f"{' and '.join(idle)} shape sampling, but sampling is off; set sampling=true")
+            faults.append(
+                f"{' and '.join(idle)} must be left alone without sampling, which is off; set sampling=true and beam=1"
+            )
         if self.beam % self.diversity_groups:
             faults.append(
                 f"diversity_groups must divide beam, but is {self.diversity_groups} with beam={self.beam}; "
@@ -267,7 +269,9 @@ class SearchConfig(_Section):
                 f"{self.diversity_groups} and {self.diversity_strength:g}; set both or neither"
             )
         if self.coverage_penalty and self.width == 1:
-            faults.append("coverage_penalty compares finished hypotheses, but there is only one; raise beam")
+            faults.append(
+                "coverage_penalty needs several finished hypotheses to compare, but there is only one; raise beam"
+            )
         if self.max_length and self.min_length > self.max_length:
             faults.append(
                 f"min_length must be at most max_length, but is {self.min_length} with max_length={self.max_length}; "
