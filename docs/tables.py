@@ -256,8 +256,8 @@ def _constraints(result: Result) -> list[str]:
         "### Terms that must appear",
         "",
         f"{result['sentences']} sentences, each with one to three terms drawn from its reference. Nothing is lost in",
-        "BLEU: the terms come from what it is measured by. What they cost is in the last column, the mean log-probability",
-        "that the model gives its translations, less that of those it makes freely.",
+        "BLEU: the terms come from what it is measured by. What they cost is in the last column, the mean",
+        "log-probability that the model gives its translations, less that of those it makes freely.",
         "",
         *table([*header, "BLEU free", "BLEU with terms", "log-probability"], rows),
     ]
@@ -276,9 +276,9 @@ def _guards(result: Result) -> list[str]:
     return [
         "### Inputs that make models loop",
         "",
-        f"{result['rows'][0]['inputs']} inputs: single and repeated words, emoji, other scripts, 500 characters without",
-        "a space. How many outputs are more than three times as long as their input, and how many of these come without",
-        "a warning:",
+        f"{result['rows'][0]['inputs']} inputs: single and repeated words, emoji, other scripts, 500 characters",
+        "without a space. How many outputs are more than three times as long as their input, and how many of these come",
+        "without a warning:",
         "",
         *table([*header, "more than three times", "of these silent"], rows),
     ]

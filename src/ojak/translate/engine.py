@@ -38,9 +38,10 @@ class CTranslate2Translator(Maker):
     engine goes the same way.
 
     What it does otherwise: a beam stops when it has as many finished hypotheses as its size (`stop=first`, whatever is
-    asked for); loops are not cut; samples are new each time; the repetition penalty acts on logits; and of attention
-    there is the mean over the heads of the last layer (not right for a translation that ends at once, in a beam).
-    Refused are constraints and glossaries, diverse beam search, coverage penalty, min-p and shortlists.
+    asked for); loops are cut when it is done with them; samples are new each time; the repetition penalty acts on
+    logits; while it searches, the probability of what cannot stand in a target, such as <unk>, is shared out among the
+    other words; and of attention there is the mean over the heads of the last layer. Refused are constraints and
+    glossaries, diverse beam search, coverage penalty, min-p and shortlists.
     """
 
     def __init__(
