@@ -277,8 +277,8 @@ def _guards(result: Result) -> list[str]:
         "### Inputs that make models loop",
         "",
         f"{result['rows'][0]['inputs']} inputs: single and repeated words, emoji, other scripts, 500 characters",
-        "without a space. How many outputs are more than three times as long as their input, and how many of these come",
-        "without a warning:",
+        "without a space. How many outputs are more than three times as long as their input, and how many of these",
+        "come without a warning:",
         "",
         *table([*header, "more than three times", "of these silent"], rows),
     ]
