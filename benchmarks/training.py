@@ -29,6 +29,7 @@ QUIET = 15.0
 """a measurement counts if other processes took less than this, in percent of a core"""
 
 TRANSFORMER = ["model.positions=sinusoid", "model.norm=post", "model.dropout=0.1"]
+DEFAULT = ["model.dropout=0.1"]
 LSTM = [
     "model.architecture=recurrent",
     "model.cell=lstm",

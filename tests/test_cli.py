@@ -335,9 +335,14 @@ def test_a_model_directory_that_is_wrong_is_told(talk: Path, tmp_path: Path, her
 
 def test_text_that_cannot_be_translated_is_told(talk: Path, tmp_path: Path, here: Here) -> None:
     (tmp_path / "long").write_text("ab\ncd\n" + "ef " * 9 + "\n")
-    message = here.refused("translate", talk, tmp_path / "long")
-    assert "at most 8 tokens" in message and "9" in message and "line 3" in message and "model.max_length" in message
-    assert "at most 8 tokens" in here.refused("look", talk, "ab " * 9)
+    lines, told = here("translate", talk, tmp_path / "long", "--warnings")
+    assert (
+        lines.count("\n") == 3 and "line 3: It was longer than the model takes and was translated in 2 parts." in told
+    )
+    (tmp_path / "long.tsv").write_text("ab\tAB\n" + "ef " * 9 + "\tEF\n")
+    message = here.refused("score", talk, tmp_path / "long.tsv")
+    assert "at most 8 tokens" in message and "9" in message and "line 2" in message and "model.max_length" in message
+    assert "at most 8 tokens" in here.refused("look", talk, "ab " * 9, "--target", "AB")
     assert "must be a file that can be read" in here.refused("translate", talk, tmp_path / "none")
     assert "it is empty" in here.refused("translate", talk, os.devnull)
     assert "must be a sentence" in here.refused("look", talk, " ")

@@ -7,14 +7,13 @@ import math
 
 import pytest
 import torch
-from zoo import VOCABULARY, ZOO, make, ragged
+from zoo import VOCABULARY, ZOO, make, plain_greedy, ragged, settings
 
 from ojak.batch import pad
 from ojak.config import SearchConfig
 from ojak.model.seam import Memory
-from ojak.search.beam import beam
+from ojak.search import Wish, Wishes, search
 from ojak.search.forced import score
-from ojak.search.greedy import greedy
 from ojak.text.vocabulary import BOS, EOS, PAD, UNK
 
 everything = pytest.mark.parametrize("name", ZOO)
@@ -45,7 +44,7 @@ SEEDS = (1, 2, 3)  # hypotheses must overtake each other, or a search that mixes
 @pytest.mark.parametrize("seed", SEEDS)
 def test_beam_attention_is_that_of_teacher_forcing_its_tokens(name: str, seed: int) -> None:
     model, source = make(name, seed), ragged(seed)
-    found = beam(model, source, SearchConfig(beam=3, n_best=3, length_penalty=0.5), attend=True)
+    found = search(model, source, settings(beam=3, n_best=3, length_penalty=0.5), attend=True)
     for row, hypotheses in enumerate(found):
         alone = source[row : row + 1, : int((source[row] != PAD).sum())]
         assert len(hypotheses) == 3
@@ -58,21 +57,72 @@ def test_beam_attention_is_that_of_teacher_forcing_its_tokens(name: str, seed: i
 @pytest.mark.parametrize("seed", SEEDS)
 def test_beam_score_is_that_of_teacher_forcing_its_tokens(name: str, seed: int) -> None:
     model, source = make(name, seed), ragged(seed)
-    for row, hypotheses in enumerate(beam(model, source, SearchConfig(beam=4, n_best=4))):
+    for row, hypotheses in enumerate(search(model, source, settings(beam=4, n_best=4))):
         alone = source[row : row + 1, : int((source[row] != PAD).sum())]
         for hypothesis in hypotheses:
             assert hypothesis.score == pytest.approx(forced(model, alone, hypothesis)[0], abs=1e-8)
 
 
+TRANSFORMERS = [name for name in ZOO if name.startswith("transformer")]
+
+# Every way of looking, and what it asks of the sentences.
+WAYS: dict[str, tuple[dict[str, object], Wishes | None]] = {
+    "greedy": ({"beam": 1}, None),
+    "loops cut": ({"beam": 3, "n_best": 3, "cut_loops": True}, None),
+    "diverse": ({"beam": 4, "n_best": 4, "diversity_groups": 2, "diversity_strength": 2.0}, None),
+    "sampling": ({"beam": 1, "n_best": 3, "sampling": True, "temperature": 2.0}, None),
+    "cut sampling": ({"beam": 1, "n_best": 3, "sampling": True, "top_k": 4, "top_p": 0.9, "min_p": 0.05}, None),
+    "all penalties": (
+        {"beam": 3, "n_best": 2, "stop": "exact", "length_norm": "plain", "repetition_penalty": 1.5}
+        | {"no_repeat_ngram_size": 2, "min_length": 4, "max_length": 9},
+        None,
+    ),
+    "asked for": (
+        {"beam": 3, "n_best": 3},
+        Wishes(
+            [Wish(prefix=[5, 6]), Wish(phrases=[[7, 8], [9]]), Wish(), Wish(prefix=[4], phrases=[[10, 10, 5]])],
+            banned=[[6], [7, 9]],
+        ),
+    ),
+}
+
+
+def short(**changes: object) -> SearchConfig:
+    return settings(**{"max_length": 10, **changes})
+
+
 @everything
-def test_greedy_score_and_attention_are_those_of_teacher_forcing(name: str) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_keeps_scores_and_attention_in_step(name: str, way: str) -> None:
+    """Score, token scores and attention of each hypothesis are those of teacher-forcing its tokens."""
     model, source = make(name), ragged()
-    for row, hypothesis in enumerate(greedy(model, source, SearchConfig(beam=1), attend=True)):
+    changes, wishes = WAYS[way]
+    for row, hypotheses in enumerate(search(model, source, short(**changes), True, wishes)):
         alone = source[row : row + 1, : int((source[row] != PAD).sum())]
-        value, attention = forced(model, alone, hypothesis)
-        assert hypothesis.score == pytest.approx(value, abs=1e-8)
-        assert hypothesis.attention is not None
-        close(hypothesis.attention, attention)
+        for hypothesis in hypotheses:
+            value, attention = forced(model, alone, hypothesis)
+            assert hypothesis.score == pytest.approx(value, abs=1e-8)
+            assert sum(hypothesis.token_scores) == pytest.approx(value, abs=1e-8)
+            assert len(hypothesis.token_scores) == len(hypothesis.tokens)
+            assert hypothesis.attention is not None
+            close(hypothesis.attention, attention)
+
+
+@pytest.mark.parametrize("name", ["rnn-none-start", "lstm-additive-feeding", "gru-general-before", *TRANSFORMERS[:2]])
+@pytest.mark.parametrize("way", WAYS)
+def test_company_changes_nothing(name: str, way: str) -> None:
+    """A sentence alone is translated as in a batch, whatever is asked for."""
+    model, source = make(name), ragged()
+    changes, wishes = WAYS[way]
+    wishes = wishes or Wishes([Wish()] * 4)
+    together = search(model, source, short(**changes), True, wishes)
+    for row, found in enumerate(together):
+        alone = source[row : row + 1, : int((source[row] != PAD).sum())]
+        (lonely,) = search(model, alone, short(**changes), True, Wishes([wishes.sentences[row]], wishes.banned))
+        assert [one.tokens for one in found] == [one.tokens for one in lonely]
+        for one, other in zip(found, lonely, strict=True):
+            assert one.rank == pytest.approx(other.rank)
+            close(one.attention, other.attention)  # type: ignore[arg-type]
 
 
 @everything
@@ -129,13 +179,22 @@ def test_select_then_advance_is_advance_of_the_selected(name: str) -> None:
 
 
 @everything
-def test_beam_of_one_is_greedy(name: str) -> None:
+def test_a_beam_of_one_is_greedy(name: str) -> None:
     model, source = make(name), ragged()
-    config = SearchConfig(beam=1)
-    for one, (other,) in zip(greedy(model, source, config, True), beam(model, source, config, True), strict=True):
-        assert one.tokens == other.tokens
-        assert one.score == pytest.approx(other.score)
-        close(one.attention, other.attention)  # type: ignore[arg-type]
+    found = [hypothesis.tokens for (hypothesis,) in search(model, source, settings(beam=1))]
+    assert found == plain_greedy(model, source, settings(beam=1))
+
+
+@everything
+def test_rows_of_a_sentence_are_reordered_as_they_are_selected(name: str) -> None:
+    """What is of the source stays in its place: rows of one sentence do not tell it apart."""
+    model, source, target = make(name), ragged(), targets()
+    pairs, rows = torch.arange(4).repeat_interleave(2), torch.tensor([1, 0, 2, 2, 5, 4, 7, 6])
+    states = [model.advance(target[pairs, :3], model.start(model.encode(source[pairs])))[1] for _ in range(2)]
+    one = model.advance(target[pairs, 3:], states[0].reorder(rows), True)[0]
+    other = model.advance(target[pairs, 3:], states[1].select(rows), True)[0]
+    close(one.states, other.states)
+    close(one.attention, other.attention)  # type: ignore[arg-type]
 
 
 @everything
@@ -144,8 +203,8 @@ def test_a_wide_beam_is_exhaustive_search(name: str) -> None:
     model.config = model.config.model_copy(update={"max_length": 3})
     words = [word for word in range(VOCABULARY) if word not in (PAD, UNK, BOS, EOS)]
     every = [[*middle, EOS] for length in range(3) for middle in itertools.product(words, repeat=length)]
-    config = SearchConfig(beam=len(every), n_best=5, length_penalty=0.7)
-    for row, found in enumerate(beam(model, source, config)):
+    config = settings(beam=len(every), n_best=5, length_penalty=0.7)
+    for row, found in enumerate(search(model, source, config)):
         alone = source[row : row + 1, : int((source[row] != PAD).sum())].expand(len(every), -1)
         decoded = model(alone, pad([[BOS, *tokens[:-1]] for tokens in every]))
         scores = score(model, decoded.states, pad(every)).tolist()

@@ -18,8 +18,6 @@ from ojak.batch import sources
 from ojak.config import SearchConfig
 from ojak.model.seam import Decoded, Memory, Seq2Seq, State
 from ojak.search import Hypothesis, search
-from ojak.search.beam import beam
-from ojak.search.greedy import greedy
 from ojak.text.vocabulary import BOS, EOS, PAD, UNK
 
 A, B, C = 4, 5, 6
@@ -99,7 +97,7 @@ def text(hypothesis: Hypothesis) -> str:
 
 
 def settings(**changes: float) -> SearchConfig:
-    return SearchConfig.model_validate({"beam": 2, "length_penalty": 0.0, **changes})
+    return SearchConfig.model_validate({"beam": 2, "length_penalty": 0.0, "cut_loops": False, **changes})
 
 
 # The likelier first word leads to the less likely sentence.
@@ -115,7 +113,7 @@ GARDEN: dict[str, dict[str, float]] = {
 
 
 def test_greedy_takes_the_likeliest_word_each_time() -> None:
-    (found,) = greedy(Table(GARDEN), source([A]), settings(beam=1), attend=True)
+    ((found,),) = search(Table(GARDEN), source([A]), settings(beam=1), attend=True)
     assert text(found) == "ac$"
     assert found.score == pytest.approx(math.log(0.6 * 0.4), abs=1e-6)
     assert found.attention is not None
@@ -124,7 +122,7 @@ def test_greedy_takes_the_likeliest_word_each_time() -> None:
 
 def test_beam_finds_what_greedy_misses() -> None:
     for width in (2, 3, 5):
-        (best,) = beam(Table(GARDEN), source([A]), settings(beam=width), attend=True)[0]
+        (best,) = search(Table(GARDEN), source([A]), settings(beam=width), attend=True)[0]
         assert text(best) == "bc$"
         assert best.score == pytest.approx(math.log(0.4 * 0.9), abs=1e-6)
         assert best.attention is not None
@@ -132,7 +130,7 @@ def test_beam_finds_what_greedy_misses() -> None:
 
 
 def test_hypotheses_come_sorted_and_distinct() -> None:
-    (found,) = beam(Table(GARDEN), source([A]), settings(beam=5, n_best=5))
+    (found,) = search(Table(GARDEN), source([A]), settings(beam=5, n_best=5))
     assert [text(hypothesis) for hypothesis in found][:2] == ["bc$", "ac$"]
     assert {text(hypothesis) for hypothesis in found} == {"bc$", "ac$", "aa$", "ab$", "ba$"}
     scores = [hypothesis.score for hypothesis in found]
@@ -158,7 +156,7 @@ def test_the_length_penalty_decides_between_short_and_long() -> None:
     turn = math.log(math.log(0.2) / math.log(0.3)) / math.log(9 / 7)
     assert turn == pytest.approx(1.155, abs=1e-3)
     for alpha, winner in ((0.0, "a$"), (1.0, "a$"), (turn - 0.01, "a$"), (turn + 0.01, "bbb$"), (2.0, "bbb$")):
-        found = beam(Table(SHORT_OR_LONG), source([A]), settings(beam=11, n_best=11, length_penalty=alpha))[0]
+        found = search(Table(SHORT_OR_LONG), source([A]), settings(beam=11, n_best=11, length_penalty=alpha))[0]
         assert text(found[0]) == winner, alpha
         values = [hypothesis.score / ((5 + len(hypothesis.tokens)) / 6) ** alpha for hypothesis in found]
         assert values == sorted(values, reverse=True)
@@ -244,11 +242,11 @@ def test_a_beam_as_wide_as_all_finds_the_best_of_all(
 ) -> None:
     model, candidates = Table(one, other, max_length=longest), every(longest)
     config = settings(beam=len(candidates), n_best=5 if longest > 2 else 4, length_penalty=alpha)
-    for topic, found in enumerate(beam(model, source([A, B], [B]), config)):
+    for topic, found in enumerate(search(model, source([A, B], [B]), config)):
         values = {said: chance(model, topic, said) / ((5 + len(said)) / 6) ** alpha for said in candidates}
         best = sorted(values.values(), reverse=True)[: config.n_best]
         assert [values[text(hypothesis)] for hypothesis in found] == pytest.approx(best, rel=1e-9)
-        assert [hypothesis.normalised(alpha) for hypothesis in found] == pytest.approx(best, rel=1e-9)
+        assert [hypothesis.rank for hypothesis in found] == pytest.approx(best, rel=1e-9)
         assert len({text(hypothesis) for hypothesis in found}) == len(found)
 
 
@@ -258,23 +256,13 @@ def test_what_a_narrow_beam_finds_is_true_sorted_and_distinct(
     table: dict[str, dict[str, float]], width: int, alpha: float
 ) -> None:
     model = Table(table, max_length=6)
-    (found,) = beam(model, source([A, A]), settings(beam=width, n_best=width, length_penalty=alpha))
+    (found,) = search(model, source([A, A]), settings(beam=width, n_best=width, length_penalty=alpha))
     assert len(found) == width
     assert len({text(hypothesis) for hypothesis in found}) == width
-    values = [hypothesis.normalised(alpha) for hypothesis in found]
+    values = [hypothesis.rank for hypothesis in found]
     assert values == sorted(values, reverse=True)
     for hypothesis in found:
         assert hypothesis.score == pytest.approx(chance(model, 0, text(hypothesis)), rel=1e-9)
-
-
-@given(tables)
-@examples(deadline=None, max_examples=40)
-def test_a_beam_of_one_is_greedy(table: dict[str, dict[str, float]]) -> None:
-    model = Table(table, max_length=6)
-    ((narrow,),) = beam(model, source([A, A]), settings(beam=1))
-    (straight,) = greedy(model, source([A, A]), settings(beam=1))
-    assert text(narrow) == text(straight)
-    assert narrow.score == pytest.approx(straight.score, rel=1e-12)
 
 
 def test_the_search_takes_greedy_for_a_beam_of_one_and_cuts_to_n_best() -> None:
@@ -285,3 +273,49 @@ def test_the_search_takes_greedy_for_a_beam_of_one_and_cuts_to_n_best() -> None:
         (found,) = search(model, source([A]), settings(beam=4, n_best=count))
         assert len(found) == count
     assert found[0].attention is None
+
+
+def unstopped(model: Table, width: int, alpha: float, longest: int) -> list[float]:
+    """The ranks that a beam finds which goes on to the longest length whatever it has found, in plain Python."""
+    live, found = [("", 0.0)], []
+    for step in range(longest):
+        ways = [
+            (score + float(model.row(0, said)[NAMES[word]]), said + word)
+            for said, score in live
+            for word in ("$" if step == longest - 1 else "abc$")
+        ]
+        ways = sorted(ways, reverse=True)[: 2 * width]
+        found += [score / ((5 + len(said)) / 6) ** alpha for score, said in ways[:width] if said[-1] == "$"]
+        live = [(said, score) for score, said in ways if said[-1] != "$"][:width]
+    return sorted(found, reverse=True)[:width]
+
+
+@given(tables, st.integers(2, 4), st.sampled_from([0.0, 0.6, 1.0, 2.0]))
+@examples(deadline=None, max_examples=40)
+def test_an_exact_stop_changes_nothing(table: dict[str, dict[str, float]], width: int, alpha: float) -> None:
+    """`stop=exact` finds what a beam finds that never stops; so does `stop=likely` where length does not count."""
+    model = Table(table, max_length=7)
+    for stop in ("exact", "likely") if alpha == 0 else ("exact",):
+        config = settings(beam=width, n_best=width, length_penalty=alpha).model_copy(update={"stop": stop})
+        (found,) = search(model, source([A, A]), config)
+        assert [one.rank for one in found] == pytest.approx(unstopped(model, width, alpha, 7), rel=1e-9)
+
+
+# Two ends of probability 0.3 stand when "bbb", at 0.25, is behind both; it costs nothing to go on and overtakes.
+LATE: dict[str, dict[str, float]] = {
+    "": {"a": 0.6, "b": 0.4},
+    "a": {"$": 0.5, "c": 0.5},
+    "ac": {"$": 1.0},
+    "b": {"b": 0.625, "c": 0.375},
+    "bc": {"$": 1.0},
+    "bb": {"b": 1.0},
+    "bbbbbbbb": {"$": 1.0},
+}
+
+
+def test_a_likely_stop_may_be_too_early_and_an_exact_one_is_not() -> None:
+    """By hand: ln 0.25 / (14/6) = −0.594 for "bbbbbbbb$" against ln 0.3 / (8/6) = −0.903 for "ac$"."""
+    for stop, winner in (("first", "ac$"), ("likely", "ac$"), ("exact", "bbbbbbbb$")):
+        config = settings(beam=2, length_penalty=1.0).model_copy(update={"stop": stop})
+        ((best,),) = search(Table(LATE), source([A] * 9), config)
+        assert text(best) == winner, stop

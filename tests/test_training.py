@@ -35,7 +35,7 @@ from ojak.corpus.split import fold
 from ojak.errors import DataError, ModelError, StorageError, UseError
 from ojak.model.build import build
 from ojak.model.folder import read_weights, weights_of
-from ojak.search.greedy import greedy
+from ojak.search import search
 from ojak.text.vocabulary import BOS, EOS, PAD
 from ojak.train import loop as loop_module
 from ojak.train.loop import Interrupted
@@ -256,7 +256,7 @@ def taught(
         update(Working(model, config), [batch], optimizer, learning_rate(step, updates, config), config)
     model.eval()
     rows = drawn(generator, 200, longest)
-    found = greedy(model, sources(rows, CPU), SearchConfig(beam=1), attend=bool(model.views))
+    found = [best for (best,) in search(model, sources(rows, CPU), SearchConfig(beam=1), attend=bool(model.views))]
     right = [hypothesis.tokens == [*row[::turn], EOS] for row, hypothesis in zip(rows, found, strict=True)]
     looks = [
         int(hypothesis.attention[place].mean(0).argmax()) == (len(row) - 1 - place if turn < 0 else place)

@@ -6,10 +6,10 @@ import itertools
 
 import torch
 
-from ojak.config import ModelConfig, RecurrentConfig, TransformerConfig
+from ojak.config import ModelConfig, RecurrentConfig, SearchConfig, TransformerConfig
 from ojak.model.build import build
 from ojak.model.seam import Seq2Seq
-from ojak.text.vocabulary import EOS, PAD
+from ojak.text.vocabulary import BOS, EOS, PAD, UNK
 
 VOCABULARY = 11
 
@@ -53,6 +53,25 @@ def _zoo() -> dict[str, ModelConfig]:
 
 
 ZOO = _zoo()
+
+
+def settings(**changes: object) -> SearchConfig:
+    """Search settings, without the guard against loops: random models go round in circles, and here they may."""
+    return SearchConfig.model_validate({"cut_loops": False, **changes})
+
+
+def plain_greedy(model: Seq2Seq, source: torch.Tensor, config: SearchConfig) -> list[list[int]]:
+    """The likeliest word at each step, one sentence at a time, reading all that was said anew for each word."""
+    found = []
+    for row in source:
+        alone, said = row[row != PAD].unsqueeze(0), [BOS]
+        limit = min(int(len(alone[0]) * config.max_length_factor) + 10, model.config.max_length)
+        while said[-1] != EOS:
+            scores = model.output(model(alone, torch.tensor([said])).states[0, -1])
+            scores[[PAD, UNK, BOS]] = -torch.inf
+            said.append(EOS if len(said) == limit else int(scores.argmax()))
+        found.append(said[1:])
+    return found
 
 
 def make(name: str, seed: int = 1) -> Seq2Seq:

@@ -36,8 +36,8 @@ data:
   trg: {{lang: trg, max_length: 100, level: word, voc_file: {folder}/joey.txt, tokenizer_type: none}}
 testing: {{beam_size: 1, batch_size: 64, batch_type: sentence, eval_metrics: [bleu]}}
 training: {{optimizer: adam, normalization: tokens, adam_betas: [0.9, 0.98], learning_rate: 0.0001,
-  learning_rate_min: 0.0000000001, scheduling: warmupinversesquareroot, learning_rate_warmup: 4000, label_smoothing: 0.1,
-  loss: crossentropy, batch_size: 4096, batch_type: token, epochs: 1000, validation_freq: 1000000, logging_freq: 5,
+  learning_rate_min: 0.0000000001, scheduling: warmupinversesquareroot, learning_rate_warmup: 4000,
+  label_smoothing: 0.1, loss: crossentropy, batch_size: 4096, batch_type: token, epochs: 1000, validation_freq: 1000000, logging_freq: 5,
   overwrite: True, shuffle: True}}
 model:
   initializer: xavier_uniform

@@ -17,25 +17,32 @@ if TYPE_CHECKING:
     from ojak.errors import OjakError
     from ojak.result import Alternative, Translation
     from ojak.train.run import train_run
-    from ojak.translate import Translator, load
+    from ojak.translate.glossary import Glossary
+    from ojak.translate.loading import load
+    from ojak.translate.stream import Token
+    from ojak.translate.translator import Translator
 
 _PLACES = {
     "Alternative": "ojak.result",
+    "Glossary": "ojak.translate.glossary",
     "OjakError": "ojak.errors",
     "Pair": "ojak.corpus.pair",
     "SearchConfig": "ojak.config",
+    "Token": "ojak.translate.stream",
     "Translation": "ojak.result",
-    "Translator": "ojak.translate",
-    "load": "ojak.translate",
+    "Translator": "ojak.translate.translator",
+    "load": "ojak.translate.loading",
     "read_pairs": "ojak.corpus.read",
     "train_run": "ojak.train.run",
 }
 
 __all__ = [
     "Alternative",
+    "Glossary",
     "OjakError",
     "Pair",
     "SearchConfig",
+    "Token",
     "Translation",
     "Translator",
     "load",

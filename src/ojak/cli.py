@@ -47,11 +47,19 @@ def parser() -> argparse.ArgumentParser:
     _run(translate)
     translate.add_argument("file", nargs="?", metavar="FILE", help="sentences, one a line (default: standard input)")
     translate.add_argument(
-        "--n-best",
-        type=int,
-        metavar="N",
-        help="print the N best as line TAB log-probability TAB text, best by length-normalised score",
+        "--prefixes", metavar="FILE", help="how each translation begins, a line for each line (an empty one: anyhow)"
     )
+    translate.add_argument(
+        "--constraints", metavar="FILE", help="terms that must appear in each translation, parted by TAB, line by line"
+    )
+    translate.add_argument(
+        "--glossary", metavar="FILE", help="source term TAB target term: what must appear where the source term does"
+    )
+    translate.add_argument(
+        "--banned", action="append", default=[], metavar="TEXT", help="a word or phrase never to say; repeatable"
+    )
+    translate.add_argument("--stream", action="store_true", help="print tokens as soon as they are decided")
+    translate.add_argument("--warnings", action="store_true", help="tell on standard error what is doubtful")
     translate.add_argument("--json", action="store_true", help="print each translation as a line of JSON")
     translate.add_argument("--attention", action="store_true", help="with --json: tell where the model looked")
     _search(translate)
@@ -80,6 +88,43 @@ def parser() -> argparse.ArgumentParser:
     )
     _search(look)
 
+    alternatives = verbs.add_parser("alternatives", help="show what else could stand at a place of a translation")
+    _run(alternatives)
+    alternatives.add_argument("sentence", metavar="SENTENCE", help="what to translate")
+    alternatives.add_argument("--target", metavar="TEXT", help="at a place of this translation, not the model's own")
+    alternatives.add_argument(
+        "--at", type=int, metavar="PLACE", help="the token, counted from 0 (default: list the tokens)"
+    )
+    alternatives.add_argument("--count", type=int, default=5, metavar="N", help="how many to show (5)")
+    _search(alternatives)
+
+    shortlist = verbs.add_parser("shortlist", help="learn which words each source word may need, from sentence pairs")
+    shortlist.add_argument("run", metavar="RUN", help="a run or model directory; the shortlist goes into it")
+    shortlist.add_argument("--pairs", nargs="+", required=True, metavar="FILE", help="what the run was trained on")
+    shortlist.add_argument("--reverse", action="store_true", help="the files hold the target first")
+    shortlist.add_argument("--words", type=int, default=50, metavar="N", help="target words for a source word (50)")
+    shortlist.add_argument(
+        "--frequent", type=int, default=200, metavar="N", help="target words that may always be said (200)"
+    )
+
+    export = verbs.add_parser("export", help="write a Transformer for another engine")
+    export.add_argument("run", metavar="RUN", help="a run or model directory")
+    export.add_argument("--to", required=True, choices=("ctranslate2", "marian"), help="the engine, or the layout")
+    export.add_argument("--out", required=True, metavar="DIR", help="the directory to make")
+    export.add_argument(
+        "--quantization",
+        default="float32",
+        choices=("float32", "int8", "int8_float32", "int16", "float16", "bfloat16"),
+        help="how CTranslate2 keeps the weights (float32)",
+    )
+
+    bring = verbs.add_parser("import", help="make a model directory from a Hugging Face Marian (OPUS-MT) one")
+    bring.add_argument(
+        "model", metavar="DIR", help="config.json, model.safetensors, source.spm, target.spm, vocab.json"
+    )
+    bring.add_argument("--out", required=True, metavar="DIR", help="the model directory to make")
+    bring.add_argument("--source", default="", metavar="CODE", help="language of the source (default: what DIR says)")
+    bring.add_argument("--target", default="", metavar="CODE", help="language of the target (default: what DIR says)")
     _corpus(verbs.add_parser("corpus", help="look at, clean, split and pack files of sentence pairs"))
 
     verbs.add_parser("doctor", help="tell what is installed, and what this machine can do")
@@ -155,9 +200,45 @@ def _run(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
 
 
+SEARCH: tuple[tuple[str, type[int] | type[float] | None, str], ...] = (
+    ("beam", int, "hypotheses kept at each step; 1: greedy"),
+    ("n-best", int, "hypotheses given back"),
+    ("length-penalty", float, "alpha: how much length counts"),
+    ("coverage-penalty", float, "beta: source tokens hardly looked at cost"),
+    ("diversity-groups", int, "groups of diverse beam search"),
+    ("diversity-strength", float, "cost of a word that earlier groups chose"),
+    ("sampling", None, "draw each word"),
+    ("temperature", float, "of sampling: above 1 is wilder"),
+    ("top-k", int, "sample from the likeliest so many words"),
+    ("top-p", float, "sample from the likeliest words that share this much"),
+    ("min-p", float, "sample from words this likely, the likeliest being 1"),
+    ("sampling-seed", int, "of sampling; a sentence is drawn alike in every company"),
+    ("repetition-penalty", float, "words said before count as this much less likely"),
+    ("no-repeat-ngram-size", int, "n-grams of this length are said once at most"),
+    ("min-length", int, "shortest output in tokens"),
+    ("max-length", int, "longest output in tokens"),
+    ("max-length-factor", float, "longest output over the source's tokens, plus 10"),
+    ("shortlist", None, "only words that the model's shortlist has can be said"),
+    ("mbr", int, "choose among so many candidates the one most like the others"),
+)
+"""settings of the search: name, type (None: on or off), help"""
+
+
 def _search(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--beam", type=int, metavar="N", help="beam size; 1 is greedy (default: the recipe's)")
-    verb.add_argument("--length-penalty", type=float, metavar="A", help="alpha of Wu 2016 (default: the recipe's)")
+    group = verb.add_argument_group("search", "What is not said is as the recipe says; see docs/search.md.")
+    for name, kind, about in SEARCH:
+        if kind is None:
+            group.add_argument(f"--{name}", action="store_true", default=None, help=about)
+        else:
+            group.add_argument(f"--{name}", type=kind, metavar="N" if kind is int else "X", help=about)
+    group.add_argument("--stop", choices=("likely", "first", "exact"), help="when a beam stops")
+    group.add_argument("--length-norm", choices=("wu", "plain"), help="how length counts")
+    group.add_argument(
+        "--no-cut-loops", dest="cut_loops", action="store_false", default=None, help="let it go round in circles"
+    )
+    group.add_argument(
+        "--ensemble", action="append", default=[], metavar="RUN", help="average with this run too; repeatable"
+    )
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -194,7 +275,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser().print_help()
         return 2
     try:
-        code: int = importlib.import_module(f"ojak.commands.{args.verb}").run(args)
+        module = "bring" if args.verb == "import" else args.verb  # a module cannot be named so
+        code: int = importlib.import_module(f"ojak.commands.{module}").run(args)
         sys.stdout.flush()
         return code
     except OjakError as error:

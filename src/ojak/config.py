@@ -64,7 +64,9 @@ class DataConfig(_Section):
 class TextConfig(_Section):
     """How text becomes ids."""
 
-    kind: Literal["unigram", "bpe", "word", "character"] = Field("unigram", description="how text is cut into tokens")
+    kind: Literal["unigram", "bpe", "word", "character", "pieces"] = Field(
+        "unigram", description="how text is cut into tokens; pieces: as an imported model cuts it"
+    )
     size: int = Field(8000, ge=8, description="entries of a vocabulary, at most (of each, when not shared)")
     shared: bool = Field(False, description="one vocabulary for both languages")
     lowercase: bool = Field(False, description="fold case before cutting")
@@ -130,7 +132,7 @@ class TransformerConfig(_ModelSection):
     feed_forward: int = Field(1024, ge=1, description="inner width of the feed-forward layers")
     norm: Literal["pre", "post"] = Field("pre", description="layer norm before each part, or after it as published")
     positions: Literal["sinusoid", "rotary"] = Field("rotary", description="how places are told")
-    activation: Literal["relu", "gelu", "swiglu"] = Field("relu", description="of the feed-forward layers")
+    activation: Literal["relu", "gelu", "swish", "swiglu"] = Field("relu", description="of the feed-forward layers")
 
     @model_validator(mode="after")
     def _agree(self) -> TransformerConfig:
@@ -191,15 +193,92 @@ class SearchConfig(_Section):
     """How a translation is looked for."""
 
     beam: int = Field(4, ge=1, description="hypotheses kept at each step; 1: greedy")
-    n_best: int = Field(1, ge=1, description="hypotheses given back, at most beam")
-    length_penalty: float = Field(1.0, ge=0, le=10, description="alpha of Wu 2016, equation 14; 0: none")
+    n_best: int = Field(1, ge=1, description="hypotheses given back, at most beam; with sampling, how many are drawn")
+    stop: Literal["likely", "first", "exact"] = Field(
+        "likely",
+        description="a beam stops when no beginning is ahead of the worst finished kept; when it has as many finished "
+        "as its size; or when no beginning can overtake any more",
+    )
+    length_penalty: float = Field(1.0, ge=0, le=10, description="alpha: how much length counts; 0: not at all")
+    length_norm: Literal["wu", "plain"] = Field(
+        "wu", description="scores are divided by ((5 + length) / 6)^alpha (Wu 2016, equation 14) or by length^alpha"
+    )
+    coverage_penalty: float = Field(
+        0.0, ge=0, le=10, description="beta of Wu 2016, equation 14: source tokens hardly looked at cost; 0: off"
+    )
+    diversity_groups: int = Field(1, ge=1, description="groups of diverse beam search (Vijayakumar 2018); 1: off")
+    diversity_strength: float = Field(0.0, ge=0, le=100, description="cost of a word that earlier groups chose here")
+    sampling: bool = Field(False, description="draw each word instead of taking the likeliest (with beam=1)")
+    temperature: float = Field(1.0, gt=0, le=100, description="of sampling: above 1 is wilder")
+    top_k: int = Field(0, ge=0, description="sample from the likeliest so many words; 0: from all")
+    top_p: float = Field(1.0, gt=0, le=1, description="sample from the likeliest words that share this much; 1: all")
+    min_p: float = Field(
+        0.0, ge=0, lt=1, description="sample from words this likely, relative to the likeliest; 0: all"
+    )
+    sampling_seed: int = Field(1, ge=0, lt=2**32, description="of sampling; a sentence alone is drawn as in any batch")
+    repetition_penalty: float = Field(
+        1.0, ge=1, le=100, description="log-probabilities of words said before are multiplied by it; 1: off"
+    )
+    no_repeat_ngram_size: int = Field(0, ge=0, description="n-grams of this length are said once at most; 0: off")
+    cut_loops: bool = Field(True, description="a hypothesis that goes round in circles is ended, with a warning")
+    min_length: int = Field(0, ge=0, description="shortest output in tokens, end of sentence included")
+    max_length: int = Field(0, ge=0, description="longest output in tokens, end of sentence included; 0: no such limit")
     max_length_factor: float = Field(2.0, gt=0, description="longest output over the source's tokens, plus 10")
+    shortlist: bool = Field(False, description="only words that the model's shortlist has for the source can be said")
+    mbr: int = Field(
+        0, ge=0, description="of so many candidates the one most like the others by chrF is chosen; 0: the likeliest"
+    )
     batch_tokens: int = Field(4096, ge=1, description="source tokens in a batch, padding and beam included")
+
+    @property
+    def width(self) -> int:
+        """Hypotheses of a sentence side by side."""
+        return max(self.n_best, self.mbr) if self.sampling else self.beam
 
     @model_validator(mode="after")
     def _agree(self) -> SearchConfig:
-        if self.n_best > self.beam:
-            raise ValueError(f"n_best must be at most beam, but is {self.n_best} with beam={self.beam}; raise beam")
+        faults = []
+        if self.sampling and self.beam > 1:
+            faults.append(f"sampling draws one word at a time, so beam must be 1, but is {self.beam}; set beam=1")
+        if self.n_best > self.width:
+            faults.append(f"n_best must be at most beam, but is {self.n_best} with beam={self.beam}; raise beam")
+        if self.mbr == 1 or self.mbr > self.width:
+            faults.append(
+                f"mbr must be from 2 to beam, or any number with sampling, but is {self.mbr} with beam={self.beam}; "
+                "raise beam, or set sampling=true and beam=1"
+            )
+        if self.mbr and self.n_best > self.mbr:
+            faults.append(f"n_best must be at most mbr, but is {self.n_best} with mbr={self.mbr}; raise mbr")
+        idle = [
+            name
+            for name, nothing in (("temperature", 1.0), ("top_k", 0), ("top_p", 1.0), ("min_p", 0.0))
+            if getattr(self, name) != nothing
+        ]
+        if idle and not self.sampling:
+            faults.append(
+                f"{' and '.join(idle)} must be left alone without sampling, which is off; set sampling=true and beam=1"
+            )
+        if self.beam % self.diversity_groups:
+            faults.append(
+                f"diversity_groups must divide beam, but is {self.diversity_groups} with beam={self.beam}; "
+                "change one of them"
+            )
+        if (self.diversity_groups > 1) != (self.diversity_strength > 0):
+            faults.append(
+                "diversity_groups above 1 and diversity_strength above 0 need each other, but are "
+                f"{self.diversity_groups} and {self.diversity_strength:g}; set both or neither"
+            )
+        if self.coverage_penalty and self.width == 1:
+            faults.append(
+                "coverage_penalty needs several finished hypotheses to compare, but there is only one; raise beam"
+            )
+        if self.max_length and self.min_length > self.max_length:
+            faults.append(
+                f"min_length must be at most max_length, but is {self.min_length} with max_length={self.max_length}; "
+                "lower it"
+            )
+        if faults:
+            raise ValueError("; and ".join(faults))
         return self
 
 

@@ -5,6 +5,8 @@ Evaluation, looking, serving and export all speak Translation, whichever engine 
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,13 +24,15 @@ Attention = npt.NDArray[np.float32]
 class Alternative:
     """One hypothesis of the search, as text.
 
-    `score` is the sum of the log-probabilities (natural logarithm) of its tokens, end of sentence included.
+    `score` is the sum of the log-probabilities (natural logarithm) of its tokens, end of sentence included, and
+    `token_scores` has that of each.
     """
 
     text: str
     tokens: tuple[str, ...]
     score: float
     attention: Attention | None = field(default=None, repr=False, compare=False)
+    token_scores: tuple[float, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,9 @@ class Translation:
 
     `source_tokens` (S) and `tokens` (T) are the pieces the model saw and wrote, end of sentence (`</s>`)
     included; `attention` is `(T, K, S)` over just these, or None when it was not asked for. `views` names the K
-    views. `alternatives` holds the n best hypotheses after the first, best first. `warnings` says, for a reader,
-    what is doubtful about this translation.
+    views. `score` and `token_scores` are as in Alternative. `alternatives` holds the n best hypotheses after the first,
+    best first. `warnings` says, for a reader, what is doubtful about this translation, and `missed` has the terms that
+    were to appear and do not.
     """
 
     source: str
@@ -50,6 +55,20 @@ class Translation:
     views: tuple[str, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     warnings: tuple[str, ...] = ()
+    token_scores: tuple[float, ...] = field(default=(), repr=False)
+    missed: tuple[str, ...] = ()
+
+    @property
+    def confidence(self) -> float:
+        """The geometric mean of the probabilities of the tokens, from 0 to 1. It says how sure the model was, which is
+        less than how right it is; 1 for an empty translation."""
+        return math.exp(self.score / len(self.tokens)) if self.tokens else 1.0
+
+    @property
+    def copy_ratio(self) -> float:
+        """The share of the translation's words that stand in the source too, case and punctuation aside."""
+        words, there = _words(self.text), set(_words(self.source))
+        return sum(word in there for word in words) / len(words) if words else 0.0
 
     def require_attention(self) -> Attention:
         """The attention, or a UseError that says why there is none and how to get it."""
@@ -90,11 +109,24 @@ class Translation:
             "source_tokens": list(self.source_tokens),
             "tokens": list(self.tokens),
             "score": self.score,
+            "token_scores": list(self.token_scores),
+            "confidence": self.confidence,
+            "copy_ratio": self.copy_ratio,
             "views": list(self.views),
             "attention": None if self.attention is None else self.attention.tolist(),
-            "alternatives": [{"text": a.text, "tokens": list(a.tokens), "score": a.score} for a in self.alternatives],
+            "alternatives": [_alternative(a) for a in self.alternatives],
             "warnings": list(self.warnings),
+            "missed": list(self.missed),
         }
+
+
+def _alternative(one: Alternative) -> dict[str, Any]:
+    scores = list(one.token_scores)
+    return {"text": one.text, "tokens": list(one.tokens), "score": one.score, "token_scores": scores}
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
 
 
 def view_indices(views: Sequence[str], name: str) -> list[int]:

@@ -13,22 +13,19 @@ from ojak.corpus.layout import Layout
 from ojak.corpus.pair import Pair
 from ojak.corpus.read import read_pairs
 from ojak.errors import UseError
-from ojak.translate import TooLong, Translator
+from ojak.translate import Maker, TooLong
 
 
-def searching(args: argparse.Namespace, translator: Translator) -> SearchConfig:
-    """The model's search settings with those of the command line over them. Raises ConfigError for wrong values."""
-    asked = {
-        key: value
-        for key, value in (
-            ("beam", args.beam),
-            ("length_penalty", args.length_penalty),
-            ("n_best", getattr(args, "n_best", None)),
-        )
-        if value is not None
-    }
-    if "n_best" in asked and "beam" not in asked:
-        asked["beam"] = max(translator.search.beam, asked["n_best"])
+def searching(args: argparse.Namespace, translator: Maker) -> SearchConfig:
+    """The model's search settings with those of the command line over them. Raises ConfigError for wrong values.
+
+    Where the size of the beam is not said it is one that the others go with: 1 for sampling, else as many as are
+    wanted.
+    """
+    asked = {key: value for key in SearchConfig.model_fields if (value := getattr(args, key, None)) is not None}
+    if "beam" not in asked:
+        wanted = max(asked.get("n_best", 1), asked.get("mbr", 1))
+        asked["beam"] = 1 if asked.get("sampling") else max(translator.search.beam, wanted)
     settings = translator.search.model_dump()
     merge(settings, asked)
     return read_recipe({"search": settings}).search
@@ -43,7 +40,7 @@ def located(pairs: Sequence[Pair]) -> Iterator[None]:
         raise UseError(f"{pairs[error.place].place}: {error}") from None
 
 
-def turned_pairs(args: argparse.Namespace, translator: Translator) -> list[Pair]:
+def turned_pairs(args: argparse.Namespace, translator: Maker) -> list[Pair]:
     """The pairs of `args.pairs` in the direction of the translator: files that tell their languages are turned by
     them, others are as they are, or have the target first if `args.reverse`."""
     first, second = translator.languages[::-1] if args.reverse else translator.languages

@@ -9,12 +9,12 @@ from pathlib import Path
 from ojak import files
 from ojak.commands.common import located, searching, turned_pairs
 from ojak.evaluate.report import evaluate
-from ojak.translate import Translator
+from ojak.translate import load
 
 
 def run(args: argparse.Namespace) -> int:
     """Translates the sources of pairs and measures the result against their targets."""
-    translator = Translator.load(args.run, args.device)
+    translator = load(args.run, args.device, args.ensemble)
     pairs = turned_pairs(args, translator)
     search = searching(args, translator)
     with located(pairs):

@@ -9,14 +9,14 @@ from pathlib import Path
 from ojak.commands.common import searching
 from ojak.errors import UseError
 from ojak.look import figures
-from ojak.translate import Translator
+from ojak.translate import load
 
 
 def run(args: argparse.Namespace) -> int:
     """Shows an attention map in the terminal and writes it as figures."""
     if not args.sentence.strip():
         raise UseError("There must be a sentence to look at, but it is empty; give one.")
-    translator = Translator.load(args.run, args.device)
+    translator = load(args.run, args.device, args.ensemble)
     if args.target is None:
         (found,) = translator.translate([args.sentence], searching(args, translator), attention=True)
     else:

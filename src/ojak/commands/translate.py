@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ojak.commands.common import searching
+from ojak.config import SearchConfig
 from ojak.corpus.read import read_lines
 from ojak.errors import DataError, UseError
 from ojak.result import Translation
-from ojak.translate import TooLong, Translator
+from ojak.translate import Glossary, Translator, load
 
 CHUNK = 512
 """lines translated together at most; from a pipe those that have come, so that one who waits gets an answer"""
@@ -24,19 +25,48 @@ def run(args: argparse.Namespace) -> int:
     """Translates a file or standard input, one line out for each line in."""
     if args.attention and not args.json:
         raise UseError("Attention is told as JSON, so --attention needs --json; or use `ojak look` to see it.")
-    translator = Translator.load(args.run, args.device)
-    search = searching(args, translator)
+    if args.stream and (args.json or args.n_best or args.constraints or args.glossary or args.banned):
+        raise UseError(
+            "A stream is the plain text of one translation, so --stream goes with none of --json, --n-best, "
+            "--constraints, --glossary and --banned."
+        )
+    maker = load(args.run, args.device, args.ensemble)
+    search = searching(args, maker)
+    glossary = Glossary.read(args.glossary) if args.glossary else None
+    prefixes = list(read_lines(Path(args.prefixes))) if args.prefixes else None
+    terms = [line.split("\t") for line in read_lines(Path(args.constraints))] if args.constraints else None
     first = 1
     for chunk in _chunks(read_lines(Path(args.file))) if args.file else _standard_input():
-        try:
-            found = translator.translate(chunk, search, args.attention)
-        except TooLong as error:
-            raise UseError(f"{args.file or 'standard input'}, line {first + error.place}: {error}") from None
-        for number, translation in enumerate(found, first):
-            _print(translation, number, args)
+        begin, end = first - 1, first - 1 + len(chunk)
+        for name, lines in ((args.prefixes, prefixes), (args.constraints, terms)):
+            if lines is not None and len(lines) < end:
+                raise UseError(f"{name} must have a line for each line of text, but ends with line {len(lines)}.")
+        if args.stream:
+            if not isinstance(maker, Translator):
+                raise UseError("Streaming needs a run or a model directory, but this one is exported.")
+            for number, text in enumerate(chunk, begin):
+                _stream(maker, text, prefixes[number] if prefixes else "", search)
+        else:
+            found = maker.translate(
+                chunk,
+                search,
+                args.attention,
+                prefixes=prefixes[begin:end] if prefixes else None,
+                constraints=terms[begin:end] if terms else None,
+                glossary=glossary,
+                banned=args.banned,
+            )
+            for number, translation in enumerate(found, first):
+                _print(translation, number, args)
         sys.stdout.flush()
         first += len(chunk)
     return 0
+
+
+def _stream(translator: Translator, text: str, prefix: str, search: SearchConfig) -> None:
+    for token in translator.stream(text, search, attention=False, prefix=prefix):
+        print(token.text, end="", flush=True)
+    print(flush=True)
 
 
 def _print(translation: Translation, number: int, args: argparse.Namespace) -> None:
@@ -48,6 +78,9 @@ def _print(translation: Translation, number: int, args: argparse.Namespace) -> N
             print(f"{number}\t{other.score:.4f}\t{other.text}")
     else:
         print(translation.text)
+    if args.warnings:
+        for warning in translation.warnings:
+            print(f"line {number}: {warning}", file=sys.stderr)
 
 
 def _standard_input() -> Iterator[list[str]]:

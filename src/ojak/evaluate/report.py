@@ -12,7 +12,7 @@ from ojak.config import SearchConfig
 from ojak.corpus.pair import Pair
 from ojak.errors import UseError
 from ojak.evaluate import metrics
-from ojak.translate import Translator
+from ojak.translate import Maker
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def _score(score: metrics.Score) -> dict[str, Any]:
     return {"name": score.name, "score": score.value, "signature": score.signature}
 
 
-def evaluate(translator: Translator, pairs: Sequence[Pair], search: SearchConfig | None = None) -> Report:
+def evaluate(translator: Maker, pairs: Sequence[Pair], search: SearchConfig | None = None) -> Report:
     """Translates the sources and compares with the targets. Raises UseError when there are no pairs."""
     if not pairs:
         raise UseError("There must be pairs to evaluate on, but there are none.")

@@ -52,7 +52,7 @@ def write_config(folder: Path, recipe: Recipe, source: Tokenizer, target: Tokeni
     }
     folder.mkdir(parents=True, exist_ok=True)
     with files.explained(folder):
-        if recipe.text.shared:
+        if source is target:
             source.save(folder, "shared")
         else:
             source.save(folder, "source")
@@ -62,7 +62,7 @@ def write_config(folder: Path, recipe: Recipe, source: Tokenizer, target: Tokeni
 
 def read_tokenizers(folder: Path, text: TextConfig) -> tuple[Tokenizer, Tokenizer]:
     """The source and target tokenizer; one and the same where the vocabulary is shared. Raises ModelError."""
-    if text.shared:
+    if text.shared and text.kind != "pieces":  # an imported vocabulary is cut for by one tokenizer for each language
         both = load_tokenizer(folder, "shared", text.kind)
         return both, both
     return load_tokenizer(folder, "source", text.kind), load_tokenizer(folder, "target", text.kind)

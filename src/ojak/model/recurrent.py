@@ -27,6 +27,7 @@ _ENCODERS: dict[str, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {"rnn": nn.R
 class RecurrentState(State):
     """The cells' states, and what every step reads of the source."""
 
+    of_source = frozenset({"memory", "keys"})
     memory: Memory
     keys: Tensor | None
     """(N,S,A), or None without attention"""

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ojak.config import ModelConfig
 from ojak.model.embedding import Embedding
@@ -43,10 +45,19 @@ class State:
     A state is used up by `advance`, which may write into it: who wants to branch calls `select` first.
     """
 
+    of_source: ClassVar[frozenset[str]] = frozenset()
+    """the fields that are alike in all rows of a sentence"""
+
     def select(self, rows: Tensor) -> Self:
         """The state of the chosen rows, in their order; `rows` (N') may repeat and drop rows."""
         selected: Self = _select(self, rows)
         return selected
+
+    def reorder(self, rows: Tensor) -> Self:
+        """The same where each of the `rows` (N) takes the place of a row of its own sentence: what belongs to the
+        source stays where it is and is not copied."""
+        moved = [field.name for field in dataclasses.fields(self) if field.name not in self.of_source]
+        return dataclasses.replace(self, **{name: _select(getattr(self, name), rows) for name in moved})
 
 
 def _select(value: Any, rows: Tensor) -> Any:
@@ -106,6 +117,12 @@ class Seq2Seq(nn.Module, ABC):
         """The logits (…,V) of states (…,D)."""
         logits: Tensor = self.project(states.to(self.project.weight.dtype))
         return logits
+
+    def outputs(self, words: Tensor) -> Callable[[Tensor], Tensor]:
+        """The output layer of a shortlist: from states (…,D) to the logits (…,C) of the `words` (C) alone."""
+        weight = self.project.weight[words]
+        bias = None if self.project.bias is None else self.project.bias[words]
+        return lambda states: F.linear(states.to(weight.dtype), weight, bias)
 
     def forward(self, source: Tensor, target_in: Tensor, attend: bool = False) -> Decoded:
         """Teacher forcing: `source` (B,S) and the true previous tokens `target_in` (B,T)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -27,12 +27,16 @@ KeysValues = tuple[Tensor, Tensor]
 class TransformerState(State):
     """Keys and values of each layer: of the source, and of the target so far."""
 
+    of_source = frozenset({"keep", "source"})
     keep: Tensor
     """(N,S)"""
     source: tuple[KeysValues, ...]
     target: tuple[KeysValues, ...]
     position: int
     """how many target tokens have been read"""
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "swish": F.silu}
 
 
 def sinusoid(position: int, length: int, width: int, like: Tensor) -> Tensor:
@@ -72,7 +76,7 @@ class FeedForward(nn.Module):
             gate, value = inner.chunk(2, -1)
             inner = F.silu(gate) * value
         else:
-            inner = F.relu(inner) if self.activation == "relu" else F.gelu(inner)
+            inner = ACTIVATIONS[self.activation](inner)
         outer: Tensor = self.outer(masks.drop(inner))
         return outer
 

@@ -17,10 +17,16 @@ def token_log_probabilities(logits: Tensor, target: Tensor) -> tuple[Tensor, Ten
 
 
 @torch.no_grad()
+def token_scores(model: Seq2Seq, states: Tensor, target: Tensor) -> Tensor:
+    """The log-probabilities (N,T) of each row's words, in double precision, 0 at padding."""
+    real = target != PAD
+    said = torch.zeros(target.shape, dtype=torch.float64, device=target.device)
+    logits = model.output(states[real])
+    said[real] = token_log_probabilities(logits.double(), target[real])[0]
+    return said
+
+
+@torch.no_grad()
 def score(model: Seq2Seq, states: Tensor, target: Tensor) -> Tensor:
     """The sum of the log-probabilities (N) of each row's real words, in double precision."""
-    real = target != PAD
-    logits = model.output(states[real])
-    true = token_log_probabilities(logits.double(), target[real])[0]
-    rows = real.nonzero()[:, 0]
-    return torch.zeros(len(target), dtype=torch.float64, device=target.device).index_add_(0, rows, true)
+    return token_scores(model, states, target).sum(1)

@@ -13,6 +13,7 @@ from pathlib import Path
 from ojak.errors import ConfigError, DataError
 from ojak.text.listed import LISTED, load_listed
 from ojak.text.normalise import Form, normalise
+from ojak.text.pieces import load_pieces
 from ojak.text.subword import learn_subwords, load_subwords
 from ojak.text.tokenizer import KINDS, Kind, Tokenizer
 from ojak.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, broken, read_record, vocabulary_file
@@ -61,9 +62,9 @@ def load(folder: Path, name: str, kind: Kind) -> Tokenizer:
     """The tokenizer that `save(folder, name)` wrote. Raises ModelError where a file is missing, broken or of another
     kind or format."""
     record = read_record(folder, name)
-    if record.get("kind") != kind or kind not in KINDS:
+    if record.get("kind") != kind or kind not in (*KINDS, "pieces"):
         found = f"holds a tokenizer of kind {record.get('kind')!r}, and the model asks for {kind!r}"
         raise broken(vocabulary_file(folder, name), found)
     if kind in LISTED:
         return load_listed(folder, name, kind, record)
-    return load_subwords(folder, name, kind, record)
+    return load_pieces(folder, name, record) if kind == "pieces" else load_subwords(folder, name, kind, record)

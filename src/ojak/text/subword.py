@@ -46,7 +46,7 @@ class SubwordTokenizer(Tokenizer):
         """Takes the bytes of a SentencePiece model file. Raises RuntimeError or ValueError where they are none."""
         self.kind = kind
         self.form = form
-        self._model = model
+        self.model = model
         self._processor: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
         ids = tuple(getattr(self._processor, f"{name}_id")() for name in ("pad", "unk", "bos", "eos"))
         if ids != (PAD, UNK, BOS, EOS):
@@ -63,7 +63,7 @@ class SubwordTokenizer(Tokenizer):
         return int(self._processor.get_piece_size())
 
     def save(self, folder: Path, name: str) -> None:
-        write(folder / f"{name}.spm", self._model)
+        write(folder / f"{name}.spm", self.model)
         write_record(folder, name, {"kind": self.kind, **self.form.record(), "size": len(self)})
 
     def encode_lines(self, lines: str) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from ojak.text.normalise import Form, normalise
 
-Kind = Literal["unigram", "bpe", "word", "character"]
+Kind = Literal["unigram", "bpe", "word", "character", "pieces"]
 KINDS: tuple[Kind, ...] = ("unigram", "bpe", "word", "character")
+"""the kinds that can be learnt; `pieces` comes with an imported model"""
 
 
 class Tokenizer(ABC):

@@ -1,0 +1,1 @@
+"""To other engines and layouts, and from them."""

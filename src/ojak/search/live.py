@@ -1,0 +1,60 @@
+"""The live rows of a search: what each has said so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ojak.text.vocabulary import BOS
+
+
+@dataclass(frozen=True)
+class Live:
+    """The beginnings that may still go on. Rows of a sentence stand side by side; they are selected here and in the
+    model's state alike. Words are columns of the search's vocabulary, which without a shortlist are their ids."""
+
+    sentence: Tensor
+    """(N), which sentence of the batch a row belongs to"""
+    tokens: Tensor
+    """(N,1+T), BOS first"""
+    scores: Tensor
+    """(N), what the search goes by, in double precision; −∞ where a row stands for nothing"""
+    said: Tensor
+    """(N,T), the log-probability by the model of each token"""
+    trail: Tensor
+    """(N,T), the row of the step's attention, counted over all steps, that each token was written with"""
+    coverage: Tensor | None
+    """(N,S), how much each source token has been looked at, the mean over views, or None when nothing asks"""
+
+    @classmethod
+    def first(cls, sentences: int, groups: int, width: int, source: Tensor | None, device: torch.device) -> Live:
+        """Nothing said yet. Only the first row of each group of `width` / `groups` rows stands for something."""
+        rows = torch.arange(sentences, device=device).repeat_interleave(width)
+        scores = torch.full((sentences, groups, width // groups), -torch.inf, dtype=torch.float64, device=device)
+        scores[:, :, 0] = 0.0
+        return cls(
+            rows,
+            torch.full((len(rows), 1), BOS, device=device),
+            scores.flatten(),
+            torch.zeros(len(rows), 0, device=device),
+            torch.zeros(len(rows), 0, dtype=torch.long, device=device),
+            None if source is None else torch.zeros(len(rows), source.shape[1], dtype=torch.float64, device=device),
+        )
+
+    @property
+    def step(self) -> int:
+        """How many tokens each row has said."""
+        return self.tokens.shape[1] - 1
+
+    def extend(self, rows: Tensor, words: Tensor, scores: Tensor, said: Tensor, seen: int) -> Live:
+        """The chosen `rows` (M), each with one more word; `seen` rows of attention came before this step's."""
+        return Live(
+            self.sentence[rows],
+            torch.cat([self.tokens[rows], words.unsqueeze(1)], 1),
+            scores,
+            torch.cat([self.said[rows], said.unsqueeze(1)], 1),
+            torch.cat([self.trail[rows], rows.unsqueeze(1) + seen], 1),
+            None if self.coverage is None else self.coverage[rows],
+        )

@@ -1,0 +1,27 @@
+"""From a directory to the maker of Translations that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ojak.errors import UseError
+from ojak.model import folder
+from ojak.translate.maker import Maker
+from ojak.translate.translator import Translator
+
+
+def load(path: str | Path, device: str = "auto", ensemble: Sequence[str | Path] = ()) -> Maker:
+    """The translator of a run, a model directory or an exported one, whichever engine it is for.
+
+    `ensemble` names more runs, with the same vocabulary, whose probabilities are averaged with those of the first.
+    Raises ModelError when something cannot be read, UseError when the runs do not go together.
+    """
+    place = folder.model_folder(Path(path))
+    if folder.read_config(place).get("engine") != "ctranslate2":
+        return Translator.load(place, device, ensemble)
+    if ensemble:
+        raise UseError("An ensemble is of runs or model directories, but the first is exported; name what it is from.")
+    from ojak.translate.engine import CTranslate2Translator  # an extra, imported when it is used
+
+    return CTranslate2Translator.load(place, device)
