@@ -2,8 +2,8 @@
 
 python command_line.py joeynmt|opennmt transformer|lstm [--seconds 20]
 
-Writes the work as text and the peer's configuration to a temporary folder, starts the peer, reads target tokens a second
-from its log, and stops it.
+Writes the work as text and the peer's configuration to a temporary folder, starts the peer, reads target tokens a
+second from its log, and stops it.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ data:
 testing: {{beam_size: 1, batch_size: 64, batch_type: sentence, eval_metrics: [bleu]}}
 training: {{optimizer: adam, normalization: tokens, adam_betas: [0.9, 0.98], learning_rate: 0.0001,
   learning_rate_min: 0.0000000001, scheduling: warmupinversesquareroot, learning_rate_warmup: 4000,
-  label_smoothing: 0.1, loss: crossentropy, batch_size: 4096, batch_type: token, epochs: 1000, validation_freq: 1000000, logging_freq: 5,
-  overwrite: True, shuffle: True}}
+  label_smoothing: 0.1, loss: crossentropy, batch_size: 4096, batch_type: token, epochs: 1000,
+  validation_freq: 1000000, logging_freq: 5, overwrite: True, shuffle: True}}
 model:
   initializer: xavier_uniform
   tied_embeddings: True

@@ -17,7 +17,7 @@ def run(args: argparse.Namespace) -> int:
     if args.words < 1 or args.frequent < 0:
         raise UseError(f"--words must be at least 1 and --frequent at least 0; found {args.words} and {args.frequent}.")
     translator = Translator.load(args.run, "cpu")
-    pairs = turned_pairs(args)
+    pairs = turned_pairs(args, translator)
     source = [translator.source.encode(pair.source) for pair in pairs]
     target = [translator.target.encode(pair.target) for pair in pairs]
     lexicon, covered = learn(
