@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ojak.errors import OjakError
-from ojak.text import KINDS, Kind, Tokenizer, load
+from ojak.text import KINDS, Kind, Tokenizer, load_both, save_both
 
 AHEAD = 3  # blocks for each process that wait or are done and not yet fetched
 
@@ -38,18 +38,11 @@ class Sides:
 
     def load(self) -> tuple[Tokenizer, Tokenizer]:
         """The source and the target tokenizer. Raises ModelError."""
-        if self.shared:
-            both = load(self.folder, "shared", self.kind)
-            return both, both
-        return load(self.folder, "source", self.kind), load(self.folder, "target", self.kind)
+        return load_both(self.folder, self.kind, self.shared)
 
     def save(self, source: Tokenizer, target: Tokenizer) -> None:
         """Writes the tokenizers. Raises StorageError."""
-        if self.shared:
-            source.save(self.folder, "shared")
-        else:
-            source.save(self.folder, "source")
-            target.save(self.folder, "target")
+        save_both(self.folder, source, target)
 
 
 @dataclass(frozen=True, slots=True)

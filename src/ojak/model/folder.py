@@ -23,8 +23,7 @@ from ojak.config import Recipe, SearchConfig, TextConfig, read_recipe
 from ojak.errors import ConfigError, ModelError
 from ojak.model.build import build
 from ojak.model.seam import Seq2Seq
-from ojak.text import Tokenizer
-from ojak.text import load as load_tokenizer
+from ojak.text import Tokenizer, load_both, save_both
 
 FORMAT = 1
 
@@ -52,20 +51,13 @@ def write_config(folder: Path, recipe: Recipe, source: Tokenizer, target: Tokeni
     }
     folder.mkdir(parents=True, exist_ok=True)
     with files.explained(folder):
-        if source is target:
-            source.save(folder, "shared")
-        else:
-            source.save(folder, "source")
-            target.save(folder, "target")
+        save_both(folder, source, target)
     files.write(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_tokenizers(folder: Path, text: TextConfig) -> tuple[Tokenizer, Tokenizer]:
     """The source and target tokenizer; one and the same where the vocabulary is shared. Raises ModelError."""
-    if text.shared and text.kind != "pieces":  # an imported vocabulary is cut for by one tokenizer for each language
-        both = load_tokenizer(folder, "shared", text.kind)
-        return both, both
-    return load_tokenizer(folder, "source", text.kind), load_tokenizer(folder, "target", text.kind)
+    return load_both(folder, text.kind, text.shared)
 
 
 def weights_of(model: Seq2Seq) -> dict[str, torch.Tensor]:

@@ -18,7 +18,22 @@ from ojak.text.subword import learn_subwords, load_subwords
 from ojak.text.tokenizer import KINDS, Kind, Tokenizer
 from ojak.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, broken, read_record, vocabulary_file
 
-__all__ = ["BOS", "EOS", "KINDS", "PAD", "SPECIALS", "UNK", "Form", "Kind", "Tokenizer", "learn", "load", "normalise"]
+__all__ = [
+    "BOS",
+    "EOS",
+    "KINDS",
+    "PAD",
+    "SPECIALS",
+    "UNK",
+    "Form",
+    "Kind",
+    "Tokenizer",
+    "learn",
+    "load",
+    "load_both",
+    "normalise",
+    "save_both",
+]
 
 
 def learn(
@@ -56,6 +71,23 @@ def learn(
             )
         return listed
     return learn_subwords(sentences, kind, size, form, seed)
+
+
+def load_both(folder: Path, kind: Kind, shared: bool) -> tuple[Tokenizer, Tokenizer]:
+    """The source and target tokenizer; one and the same where the vocabulary is `shared`. Raises ModelError."""
+    if shared and kind != "pieces":  # an imported vocabulary is cut for by one tokenizer for each language
+        both = load(folder, "shared", kind)
+        return both, both
+    return load(folder, "source", kind), load(folder, "target", kind)
+
+
+def save_both(folder: Path, source: Tokenizer, target: Tokenizer) -> None:
+    """Writes what `load_both` reads; they are shared where they are one object. Raises StorageError."""
+    if source is target:
+        source.save(folder, "shared")
+    else:
+        source.save(folder, "source")
+        target.save(folder, "target")
 
 
 def load(folder: Path, name: str, kind: Kind) -> Tokenizer:
