@@ -7,6 +7,7 @@ import json
 import random
 import re
 import shutil
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import writers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ojak.corpus.drift import Watch
 from ojak.corpus.faults import Notes
 from ojak.corpus.layout import Layout
 from ojak.corpus.pair import Pair
@@ -203,6 +205,53 @@ def test_a_sheet_is_chosen_by_name_or_number(tmp_path: Path) -> None:
     assert "'Sheet', '둘'" in refused(path, Layout(sheet="셋"))
 
 
+def test_columns_of_a_sheet_are_numbered_from_its_edge(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in ([], [None, "번호", "한국어", "영어"], [None, 1, "가", "a"], [None, 2, "나", "b"]):
+        book.active.append(row)
+    path = tmp_path / "a.xlsx"
+    book.save(path)
+    pairs = [Pair("가", "a"), Pair("나", "b")]
+    assert read_pairs([path]) == pairs
+    assert read_pairs([path], Layout(source_column="3", target_column="4")) == pairs
+    assert read_pairs([path], Layout(source_column="3", target_column="영어")) == pairs
+    assert "has 4" in refused(path, Layout(source_column="5", target_column="4"))
+
+
+def test_a_title_above_the_names_of_the_columns_is_left_out(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    rows = [["회화 표현", None, None], [], ["번호", "영어", "한국어"], [1, "a", "가"], [2, "b", "나"]]
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    path = tmp_path / "a.xlsx"
+    book.save(path)
+    comma = tmp_path / "a.csv"
+    comma.write_text("회화 표현\n\n번호,영어,한국어\n1,a,가\n2,b,나\n", encoding="utf-8")
+    for file in (path, comma):
+        for layout in (Layout(), Layout(source_column="영어", target_column="한국어"), Layout(header="yes")):
+            if layout.header == "yes":
+                layout = Layout(source_column="2", target_column="3", header="yes")
+            notes = Notes()
+            assert read_pairs([file], layout, notes) == [Pair("a", "가"), Pair("b", "나")]
+            assert "named in" in notes.messages[0] and " 3;" in notes.messages[0]
+    assert "'회화 표현'" in refused(path, Layout(source_column="독일어"))
+    plain = tmp_path / "a.tsv"  # what could be a pair is no title
+    plain.write_text("a\tb\nEnglish\tKorean\n")
+    assert read_pairs([plain]) == [Pair("a", "b"), Pair("English", "Korean")]
+
+
+def test_more_columns_than_two_are_asked_for_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("no,left,right\n1,a,b\n2,c,d\n")
+    message = refused(path)
+    assert "line 1: 3 columns" in message and "'left', 'right'" in message and "--source-column" in message
+    assert message.count("\n") == 0
+
+
 def test_a_memory_gives_the_languages_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "a.tmx"
     path.write_text(
@@ -307,6 +356,17 @@ def test_a_slip_between_equally_long_sides_is_pointed_at(tmp_path: Path) -> None
         assert [re.findall("lines ([0-9]+) to ([0-9]+)", message) for message in notes.messages] == (
             [] if kind == "right" else [[("601", "1400")]]
         )
+
+
+def test_watching_for_slips_takes_no_memory_for_lines_gone_by() -> None:
+    watch = Watch()
+    tracemalloc.start()
+    try:
+        for number in range(30_000):
+            watch.add(300 + number % 97, 300 + number % 89)
+        assert tracemalloc.get_traced_memory()[1] < 200_000
+    finally:
+        tracemalloc.stop()
 
 
 # broken files

@@ -42,28 +42,47 @@ def first_slip(source: Lengths, target: Lengths) -> int:
     return int(np.argmin(before + after)) + 1
 
 
-def slips(source: Lengths, target: Lengths) -> list[Slip]:
-    """Runs of lines of equally long files that go together better when one side is moved by up to three lines."""
-    one, other = _logs(source), _logs(target)
-    found: list[Slip] = []
-    for begin in range(0, len(one), WINDOW):
-        end = min(begin + WINDOW, len(one))
-        if end - begin < WINDOW // 4:
-            break
-        best, by = _correlation(one[begin:end], other[begin:end]) + LEAST, 0
+class Watch:
+    """Finds runs of lines that go together better when one side is moved by up to three lines, while the lengths of
+    the lines go by: memory holds a window of them."""
+
+    def __init__(self) -> None:
+        self._sides: tuple[list[int], list[int]] = ([], [])
+        self._before = 0
+        self._found: list[Slip] = []
+
+    def add(self, source: int, target: int) -> None:
+        """The lengths of the next line."""
+        one, other = self._sides
+        one.append(source)
+        other.append(target)
+        if len(one) == WINDOW + FARTHEST:
+            self._judge()
+
+    def slips(self) -> list[Slip]:
+        """The runs, behind the last line."""
+        self._judge()
+        return self._found
+
+    def _judge(self) -> None:
+        """Looks at the lines of a window, and lets them go."""
+        one, other = map(_logs, self._sides)
+        end = min(WINDOW, len(one))
+        if end < WINDOW // 4:
+            return
+        best, by = _correlation(one[:end], other[:end]) + LEAST, 0
         for shift in (s for s in range(-FARTHEST, FARTHEST + 1) if s):
-            low, high = max(begin, begin - shift, 0), min(end, len(one) - shift)
-            low = max(low, -shift)
+            low, high = max(0, -shift), min(end, len(one) - shift)
             score = _correlation(one[low:high], other[low + shift : high + shift])
             if score > best:
                 best, by = score, shift
-        if not by:
-            continue
-        if found and found[-1].by == by and found[-1].last == begin:
-            found[-1] = Slip(found[-1].first, end, by)
-        else:
-            found.append(Slip(begin + 1, end, by))
-    return found
+        before, self._before = self._before, self._before + end
+        for side in self._sides:
+            del side[:end]
+        if by and self._found and self._found[-1].by == by and self._found[-1].last == before:
+            self._found[-1] = Slip(self._found[-1].first, self._before, by)
+        elif by:
+            self._found.append(Slip(before + 1, self._before, by))
 
 
 def _logs(lengths: Lengths) -> npt.NDArray[np.float64]:

@@ -94,6 +94,18 @@ def columns(rows: Sequence[Sequence[str]], layout: Layout, name: str) -> Columns
     return Columns(source, target, label, group, header)
 
 
+def title_rows(rows: Sequence[Sequence[str]], layout: Layout) -> int:
+    """How many of the first rows stand above the names of the columns, as the title of a sheet does: rows that cannot
+    be pairs, because text is in one cell at most, before a row that is known for a header."""
+    above = next((place for place, cells in enumerate(rows) if sum(bool(cell.strip()) for cell in cells) > 1), 0)
+    if not above or layout.header == "no":
+        return 0
+    known = {"": -1} | {_plain(cell): place for place, cell in enumerate(rows[above])}
+    asked = [column for column in (layout.source_column, layout.target_column) if _named(column)]
+    named = all(_plain(column) in known for column in asked) if asked else _sides(known, rows[above + 1 :], layout)
+    return above if layout.header == "yes" or named else 0
+
+
 def with_label_and_group(names: Sequence[str]) -> list[str]:
     """The names of fields, and `label` and `group` where no name says as much: later records may have what the first
     one lacks."""

@@ -27,34 +27,39 @@ def read_two(source: Path, target: Path, layout: Layout, notes: Notes, faults: F
     name = f"{source},{target}"
     plain = Layout(header="no", encoding=layout.encoding)
     both = Faults(str(source)), Faults(str(target))
-    lengths = array("I"), array("I")
+    counts, watch = [0, 0], drift.Watch()
 
     def rows() -> Iterator[Row]:
         sides = [text_lines(path, plain, notes, of_side) for path, of_side in zip((source, target), both, strict=True)]
         for number, cells in enumerate(zip_longest(*sides), 1):
-            for line, length in zip(cells, lengths, strict=True):
-                if line is not None:
-                    length.append(len(line.strip()))
-            if None in cells:
-                continue  # one file has ended; the other is counted to its end
+            one, other = cells
+            if one is None or other is None:  # one file has ended; the other is counted to its end
+                counts[int(one is None)] = number
+                continue
+            counts[:] = number, number
+            watch.add(len(one.strip()), len(other.strip()))
             yield number, [line.replace("\t", " ") for line in cells]
         for of_side in both:
             of_side.must = "hold text"
             of_side.report()
-        if len(lengths[0]) != len(lengths[1]):
-            place = drift.first_slip(*lengths)
+        if counts[0] != counts[1]:
+            place = drift.first_slip(*(_lengths(path, plain) for path in (source, target)))
             raise DataError(
                 f"Two files that go line by line must have the same count of lines, but {source} has "
-                f"{len(lengths[0])} and {target} has {len(lengths[1])}. By their lengths they stop matching near line "
+                f"{counts[0]} and {target} has {counts[1]}. By their lengths they stop matching near line "
                 f"{place}: look there for a line that was lost or broken in two."
             )
 
     yield from pairs_of(rows(), name, plain, notes, faults, _beside(source, target))
-    for slip in drift.slips(*lengths):
+    for slip in watch.slips():
         notes.messages.append(
             f"{name}: lines {slip.first} to {slip.last} look as if the sides had slipped by {abs(slip.by)} "
             f"({'target' if slip.by > 0 else 'source'} ahead): lengths agree better that way. Look at them."
         )
+
+
+def _lengths(path: Path, layout: Layout) -> array[int]:
+    return array("I", (len(line.strip()) for line in text_lines(path, layout, Notes(), Faults(str(path)))))
 
 
 def _beside(source: Path, target: Path) -> Beside | None:

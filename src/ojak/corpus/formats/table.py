@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from ojak.corpus.beside import Beside
 from ojak.corpus.faults import Faults, Notes
-from ojak.corpus.layout import Layout, columns
+from ojak.corpus.layout import Layout, columns, title_rows
 from ojak.corpus.pair import Pair, one_line
+from ojak.errors import DataError
 
 LOOKED_AT = 100  # rows by which languages are told apart
+SAID = 40  # characters of a cell in a message
 
 Row = tuple[int, Sequence[str]]
 
@@ -34,9 +37,20 @@ def pairs_of(
     if not looked:
         return
     full = [cells for _, cells in looked]
+    if above := title_rows(full, layout):
+        row = looked[above][0]
+        notes.messages.append(f"{where}: the columns are named in {faults.unit} {row}; what stands above was left out")
+        looked, full = looked[above:], full[above:]
     found = columns(full, layout, where)
     chosen = found.header or layout.source_column or layout.target_column
     width = len(full[0]) if chosen else max(2, found.source + 1, found.target + 1)
+    if not chosen and (most := Counter(map(len, full)).most_common(1)[0][0]) > width:
+        first = ", ".join(repr(cell if len(cell) <= SAID else cell[: SAID - 1] + "…") for cell in full[0])
+        raise DataError(
+            f"{where}, {faults.unit} {looked[0][0]}: {most} columns are there, which must be two or tell source and "
+            f"target by their names, but the first row holds {first}. Name those to read, for instance "
+            "data.source_column=1 data.target_column=2 (--source-column, --target-column)."
+        )
     source, target, label, group = found.source, found.target, found.label, found.group
     header = found.header
     unit = faults.unit

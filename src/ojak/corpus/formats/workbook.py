@@ -41,7 +41,7 @@ def read(path: Path, layout: Layout, notes: Notes, faults: Faults) -> Iterator[P
         raise DataError(f"{path} must be a spreadsheet, but it is not one. Save it as .xlsx, .csv or .tsv.")
     name, sheet = _sheet(path, content, layout.sheet)
     faults.name = where = f"{path}, sheet {name!r}"
-    yield from pairs_of(_rows(sheet), where, layout, notes, faults)
+    yield from pairs_of(_rows(sheet, layout), where, layout, notes, faults)
 
 
 def _sheet(path: Path, content: bytes, asked: str) -> tuple[str, Any]:
@@ -65,10 +65,13 @@ def _sheet(path: Path, content: bytes, asked: str) -> tuple[str, Any]:
         raise _broken(path, error, name) from None
 
 
-def _rows(sheet: Any) -> Iterator[Row]:
-    """The rows from the first of the sheet on; columns that are empty at the left are left out."""
+def _rows(sheet: Any, layout: Layout) -> Iterator[Row]:
+    """The rows from the first of the sheet on. Columns that are empty at the left are left out, unless columns are
+    asked for by number: these are counted from column A."""
+    asked = (layout.source_column, layout.target_column, layout.label_column, layout.group_column)
+    left = [""] * sheet.start[1] if sheet.start and any(map(str.isdecimal, asked)) else []
     for number, cells in enumerate(sheet.iter_rows(), 1):
-        yield number, [_text(cell) for cell in cells]
+        yield number, [*left, *map(_text, cells)]
 
 
 def _text(value: Any) -> str:
