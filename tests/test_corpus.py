@@ -199,6 +199,12 @@ def test_leaks_are_counted_by_kind() -> None:
     assert "1   25.0%  pairs that stand in training" in found.table()
 
 
+@pytest.mark.parametrize("near", [-1.0, 101.0, 200.0, float("nan")])
+def test_how_near_is_a_number_to_100(near: float) -> None:
+    with pytest.raises(UseError, match="from 0 to 100"):
+        find_leaks([], [], near)
+
+
 @given(st.lists(st.text("abcd ", min_size=8, max_size=16), min_size=1, max_size=25, unique=True), st.integers(60, 98))
 @settings(deadline=None, max_examples=60)
 def test_near_duplicates_are_those_of_a_search_of_all(texts: list[str], cutoff: int) -> None:

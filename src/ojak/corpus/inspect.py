@@ -79,8 +79,8 @@ def inspect(name: str, pairs: Iterable[Pair], rules: Rules, seed: int = 1) -> In
         pass
     for taken, count in report.taken.items():
         if count:
-            place = report.examples[taken][0].place
-            found.warnings.append(f"{count:,} pairs would go by the filter `{taken}` ({FILTERS[taken]}): {place}")
+            place, some = report.examples[taken][0].place, "1 pair" if count == 1 else f"{count:,} pairs"
+            found.warnings.append(f"{some} would go by the filter `{taken}` ({FILTERS[taken]}): {place}")
     if not all(report.scripts):
         found.warnings.append("a side is in several scripts: name the languages to have each text checked")
     return found

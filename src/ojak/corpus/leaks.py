@@ -10,6 +10,7 @@ import numpy as np
 
 from ojak.corpus.pair import Pair, chunks
 from ojak.corpus.split import fold
+from ojak.errors import UseError
 
 NEAR = 90.0  # out of 100, from which two sentences are nearly the same
 SHORTEST = 8  # letters and digits of a sentence for which that means something
@@ -67,12 +68,20 @@ _KINDS = {
 }
 
 
+def check_near(near: float) -> None:
+    """Raises UseError for what is no measure of likeness."""
+    if not 0 <= near <= 100:
+        raise UseError(f"How near sentences are must be from 0 to 100, but is {near:g}. Give --near 90, or 0 for none.")
+
+
 def find_leaks(train: Iterable[Pair], held: Sequence[Pair], near: float = NEAR) -> Leaks:
     """Compares held-out pairs, which are kept in memory, with training pairs, which go by.
 
     `near` is how much two sentences agree, 100 times twice the letters they have in common in order over the letters
     of both (rapidfuzz's ratio), after `fold`; 0 looks for the same sentences only, which is much quicker.
+    Raises UseError for another number.
     """
+    check_near(near)
     found = Leaks(held=len(held), near=near)
     sides = [_Side([fold(getattr(pair, name)) for pair in held]) for name in ("source", "target")]
     exact, close = (found.sources, found.targets), (found.near_sources, found.near_targets)

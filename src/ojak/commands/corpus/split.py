@@ -11,7 +11,7 @@ from typing import Any
 
 from ojak.commands.corpus.common import pairs, tell
 from ojak.corpus.faults import Notes
-from ojak.corpus.leaks import find_leaks
+from ojak.corpus.leaks import check_near, find_leaks
 from ojak.corpus.pair import Pair
 from ojak.corpus.read import stream_pairs
 from ojak.corpus.split import choose, must_be_left
@@ -27,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out) if args.out else None
     if out is None and not args.dry_run:
         raise UseError("A split must know where to write; give --out DIR, or --dry-run to see the report only.")
-    check_ending(Path(f"x{args.ending}"))
+    check_ending(Path(f"train{args.ending}"))
+    check_near(args.near)
     paths = {name: out / f"{name}{args.ending}" for name in ("train", *sizes)} if out else {}
     there = [str(path) for path in paths.values() if path.exists()]
     if there and not args.dry_run:
