@@ -343,6 +343,24 @@ def test_a_run_on_a_packed_corpus_is_the_run_on_its_files(tmp_path: Path, capsys
         )
 
 
+def test_a_packed_corpus_keeps_the_weights_of_its_files(tmp_path: Path) -> None:
+    file = tiny.corpus(tmp_path)
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    for name, some in (("a.tsv", lines[:100]), ("b.tsv", lines[100:])):
+        (tmp_path / name).write_text("".join(some), encoding="utf-8")
+    data = {"pairs": [str(tmp_path / "a.tsv"), str(tmp_path / "b.tsv")], "weights": [1, 3.0]}
+    settings = changed(file, data=data, train={"updates": 2, "average": 0})
+    made = prepare(settings, tmp_path / "packed", lambda _: None, lambda _: None)
+    alone = {**settings, "data": {"pairs": [str(tmp_path / "packed")]}}
+    opened = prepare(alone, tmp_path / "nothing", lambda _: None, lambda _: None)
+    whole, again = (Training(one.store, one.source, one.target, one.recipe).epoch(0) for one in (made, opened))
+    assert [b.source.tolist() for b in whole.batches(0, CPU)] == [b.source.tolist() for b in again.batches(0, CPU)]
+    assert sum(len(batch.source) for batch in again.batches(0, CPU)) > 1.5 * len(opened.store)
+    with pytest.raises(UseError, match=r"data\.weights are those"):
+        wrong = {**alone, "data": {**alone["data"], "weights": [2]}}
+        prepare(wrong, tmp_path / "nothing", lambda _: None, lambda _: None)
+
+
 def test_a_run_keeps_its_pairs_when_their_file_goes(tmp_path: Path) -> None:
     file = tiny.corpus(tmp_path)
     ojak.train_run(changed(file), tmp_path / "run", tiny.Silent())

@@ -115,7 +115,8 @@ def _pack(
         left = (held.total - done) / max(done / max(seconds, 1e-9), 1e-9)
         clock.tell("packed {done:,} of {total:,} pairs, {speed:,.0f} a second, {left} left", done, held.total, left)
 
-    store = pack(training, folder, sides, about, progress=progress)
+    # Weights change nothing of what is packed, but a run on the packed corpus alone has no other place to find them.
+    store = pack(training, folder, sides, {**about, "weights": recipe.data.weights}, progress=progress)
     must_be_left(len(store))
     return Prepared(recipe, store, held.parts["dev"], source, target, files.notes.lacking + held.left_out)
 
@@ -175,6 +176,11 @@ def _opened(store: Store, asked: Recipe, settings: Mapping[str, Any]) -> Prepare
                     f"{section}.{key} is settled when a corpus is packed: {store.folder} has {value!r}, but "
                     f"{getattr(getattr(recipe, section), key)!r} was asked for. Leave it out, or pack the corpus anew."
                 )
+    if recipe.data.weights:
+        raise ConfigError(
+            f"data.weights are those of the files that a corpus is packed from: {store.folder} has "
+            f"{about.get('weights') or 'none'}. Leave them out, or pack the corpus with others."
+        )
     if recipe.model.max_length <= about["longest"]:
         raise ConfigError(
             f"model.max_length must be at least {about['longest'] + 1}, with which {store.folder} was packed, but is "

@@ -57,12 +57,14 @@ class Dev:
 
 
 class Training:
-    """Pairs to train on, in a store. `weights` say how often those of each corpus are seen in a pass."""
+    """Pairs to train on, in a store. `weights` say how often those of each corpus are seen in a pass: those of the
+    recipe, or else those that the store was packed with."""
 
     def __init__(self, store: Store, source: Tokenizer, target: Tokenizer, recipe: Recipe) -> None:
         self.store, self.recipe = store, recipe
         self.samplers = [Sampler(tokenizer, recipe.text.sample) for tokenizer in (source, target)]
         self.skipped = int(store.record["skipped"])
+        self.weights: Sequence[float] = recipe.data.weights or store.record["about"].get("weights", ())
 
     def __len__(self) -> int:
         return len(self.store)
@@ -108,7 +110,7 @@ class Epoch:
     def _shuffled(self) -> list[npt.NDArray[np.int64]]:
         """The chunks of each window, as row (chunk, copy): a corpus of weight 2.5 has two copies of each chunk, and a
         third of which half the pairs are drawn."""
-        weights = self._training.recipe.data.weights
+        weights = self._training.weights
         corpora = self._training.store.chunks[:, 0]
         copies = np.array([math.ceil(weights[corpus]) if weights else 1 for corpus in corpora])
         rows = np.repeat(np.arange(len(corpora)), copies)
@@ -133,7 +135,7 @@ class Epoch:
 
     def _drawn(self, window: int) -> npt.NDArray[np.bool_] | None:
         """Which pairs of a window are drawn, where a weight is no whole number; None for all."""
-        weights = self._training.recipe.data.weights
+        weights = self._training.weights
         if all(float(weight).is_integer() for weight in weights):
             return None
         store = self._training.store
