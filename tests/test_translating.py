@@ -13,7 +13,7 @@ import tiny
 import ojak
 from ojak import cli
 from ojak.config import SearchConfig
-from ojak.errors import DataError, UseError
+from ojak.errors import DataError, ModelError, UseError
 from ojak.export import ctranslate2
 from ojak.model import folder
 from ojak.search import loops
@@ -258,6 +258,8 @@ def test_ctranslate2_makes_the_same(transformer: Path, recurrent: Path, place: P
         engine.translate(["ab"], constraints=[["AB"]])
     with pytest.raises(UseError, match=r"(?s)Transformers only.*scaled_dot only; found additive"):
         ctranslate2.export(recurrent, place / "never")
+    with pytest.raises(ModelError, match="exported for ctranslate2; name what it was made from"):
+        ctranslate2.export(place / "engine", place / "never")
     assert not (place / "never").exists()
 
 

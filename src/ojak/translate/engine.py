@@ -38,11 +38,12 @@ class CTranslate2Translator(Maker):
     """Makes Translations with CTranslate2. Their tokens, scores and attention are those of `Translator`, as far as the
     engine goes the same way.
 
-    What it does otherwise: a beam stops when it has as many finished hypotheses as its size (`stop=first`, whatever is
-    asked for), and of more than these it drops some by another order than Wu's, as like to it as can be; loops are cut
-    when it is done with them; samples are new each time; the repetition penalty acts on logits; while it searches, the
-    probability of what must not be said, such as <unk>, is shared out among the other words; and of attention there is the mean over the heads of the last layer. Refused are constraints and
-    glossaries, diverse beam search, coverage penalty, min-p and shortlists.
+    What it does otherwise: a beam stops when it has as many finished hypotheses as its size (`stop=first`, whatever
+    is asked for), and of more than these it drops some by another order than Wu's, as like to it as can be; loops are
+    cut when it is done with them; samples are new each time; the repetition penalty acts on logits; while it
+    searches, the probability of what must not be said, such as <unk>, is shared out among the other words; and of
+    attention there is the mean over the heads of the last layer. Refused are constraints and glossaries, diverse beam
+    search, coverage penalty, min-p and shortlists.
     """
 
     def __init__(
