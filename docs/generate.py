@@ -152,7 +152,8 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def pages() -> dict[Path, str]:
     """Every generated page, as it must be."""
     made = {"commands": commands(), "configuration": configuration(), "results": tables.results()}
-    return {ROOT / "docs" / f"{name}.md": f"{NOTE}\n{text}\n" for name, text in made.items()}
+    texts = {ROOT / "docs" / f"{name}.md": f"{NOTE}\n{text}\n" for name, text in made.items()}
+    return texts | {ROOT / "docs" / path: text + "\n" for path, text in tables.speed_pictures().items()}
 
 
 def stale() -> list[Path]:

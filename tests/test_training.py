@@ -1006,3 +1006,46 @@ def test_half_a_checkpoint_of_a_killed_process_goes(tmp_path: Path) -> None:
     (half / "weights.safetensors").write_bytes(b"half")
     ojak.train_run({"train": {"updates": 20}}, tmp_path / "run", tiny.Silent(), resume=True)
     assert sorted(path.name for path in half.parent.iterdir()) == ["00000010", "00000020", "average"]
+
+
+# ---------------------------------------------------------------- beginning with a model
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_run_starts_from_a_model(kind: str, whole: Callable[[str], Path], tmp_path: Path) -> None:
+    """Its tokenizers, shape and weights are taken over, and it does on the first day what the model did."""
+    before = whole(kind)
+    file = tiny.corpus(tmp_path, 60, seed=9)
+    settings = {
+        "data": {"pairs": [str(file)], "held_out": 6},
+        "train": {"start": str(before), "updates": 1, "learning_rate": 1e-12, "average": 0, "device": "cpu"},
+    }
+    train(settings, tmp_path / "tuned")
+    old, new = ojak.load(before), ojak.load(tmp_path / "tuned")
+    assert old.source.entries == new.source.entries and old.model.config == new.model.config
+    for one, other in zip(old.model.parameters(), new.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+    assert [one.text for one in old.translate(["ab cd", "ef"])] == [one.text for one in new.translate(["ab cd", "ef"])]
+
+
+@pytest.mark.parametrize(
+    ("section", "change"), [("model", {"width": 20}), ("text", {"kind": "character"}), ("text", {"lowercase": True})]
+)
+def test_a_start_settles_model_and_tokenizers(
+    section: str, change: dict[str, Any], whole: Callable[[str], Path], tmp_path: Path
+) -> None:
+    settings = {
+        "data": {"pairs": [str(tiny.corpus(tmp_path))]},
+        "train": {"start": str(whole("words"))},
+        section: {**change, **({"architecture": "recurrent"} if section == "model" else {})},
+    }
+    with pytest.raises(UseError, match=f"{section}.{next(iter(change))}"):
+        train(settings, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_start_must_be_a_model(tmp_path: Path) -> None:
+    settings = {"data": {"pairs": [str(tiny.corpus(tmp_path))]}, "train": {"start": str(tmp_path / "none")}}
+    with pytest.raises(ModelError, match="must hold config"):
+        train(settings, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

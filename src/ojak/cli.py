@@ -41,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--out", required=True, metavar="RUN", help="the run directory to make")
     train.add_argument("--recipe", nargs="+", default=[], metavar="FILE", help="TOML files of settings, later ones win")
     train.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    train.add_argument(
+        "--from", dest="start", metavar="RUN", help="begin with a trained or imported model (fine-tuning)"
+    )
     train.add_argument("settings", nargs="*", metavar="key=value", help="such as model.attention=dot")
 
     translate = verbs.add_parser("translate", help="translate lines, one out for each one in")

@@ -153,6 +153,7 @@ ModelConfig = RecurrentConfig | TransformerConfig
 class TrainConfig(_Section):
     """How the model is trained."""
 
+    start: str = Field("", description="a run or model directory to begin with: its model, tokenizers and weights")
     updates: int = Field(20000, ge=1, description="at most so many updates")
     epochs: int = Field(0, ge=0, description="at most so many passes over the pairs; 0: no limit")
     batch_tokens: int = Field(4096, ge=1, description="tokens of the longer side in a batch, padding included")

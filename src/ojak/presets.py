@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+FINE_TUNING: dict[str, Any] = {"learning_rate": 2e-4, "warmup": 200}
+"""for a run that starts from a model: small steps, so that it keeps what it knows"""
+
 
 def preset(pairs: int, architecture: str = "transformer") -> dict[str, Any]:
     """The nested settings for a corpus of so many pairs."""

@@ -18,5 +18,7 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
     named = {key: value for key, value in files.items() if value}
     if named:
         merge(found, {"data": named})
+    if getattr(args, "start", None):
+        merge(found, {"train": {"start": args.start}})
     merge(found, read_overrides(args.settings))
     return found

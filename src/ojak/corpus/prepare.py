@@ -52,20 +52,27 @@ class Prepared:
         return digest.hexdigest()
 
 
-def prepare(settings: Mapping[str, Any], folder: Path, tell: Tell, settle: Callable[[Recipe], None]) -> Prepared:
-    """Packs what the nested `settings` name into `folder`, over the preset for the corpus's size, or opens the packed
-    corpus that they name. `settle` is given the recipe before anything is written, so that what is cut off can go on.
-    Raises UseError (or its kin) for bad settings or files."""
+def prepare(
+    settings: Mapping[str, Any],
+    folder: Path,
+    tell: Tell,
+    settle: Callable[[Recipe], None],
+    base: Mapping[str, Any] | None = None,
+    tokenizers: tuple[Tokenizer, Tokenizer] | None = None,
+) -> Prepared:
+    """Packs what the nested `settings` name into `folder`, over the preset for the corpus's size and over `base`, or
+    opens the packed corpus that they name. `settle` is given the recipe before anything is written, so that what is cut
+    off can go on. With `tokenizers` none are learnt. Raises UseError (or its kin) for bad settings or files."""
     asked = read_recipe(settings)  # faults in the settings are told before any file is read
     if not asked.data.pairs:
         raise ConfigError("A run needs pairs to train on, but none were named; give --pairs FILE.")
     if (packed := _packed(asked.data)) is not None:
-        return _opened(Store.open(packed), asked, settings)
+        return _opened(Store.open(packed), asked, settings, base or {}, tokenizers)
     files = Files(asked.data, tell)
     held = files.survey(asked.seed)
-    recipe = read_recipe(preset(held.total, asked.model.architecture), settings)
+    recipe = read_recipe(preset(held.total, asked.model.architecture), base or {}, settings)
     settle(recipe)
-    return _pack(recipe, folder, files, held, tell)
+    return _pack(recipe, folder, files, held, tell, tokenizers)
 
 
 def reopen(recipe: Recipe, folder: Path, tell: Tell, tokenizers: tuple[Tokenizer, Tokenizer] | None) -> Prepared:
@@ -156,7 +163,13 @@ def _packed(data: DataConfig) -> Path | None:
     return stores[0] if stores else None
 
 
-def _opened(store: Store, asked: Recipe, settings: Mapping[str, Any]) -> Prepared:
+def _opened(
+    store: Store,
+    asked: Recipe,
+    settings: Mapping[str, Any],
+    base: Mapping[str, Any],
+    tokenizers: tuple[Tokenizer, Tokenizer] | None,
+) -> Prepared:
     """A packed corpus with the recipe for it; what it was packed with cannot be chosen again."""
     about = store.record["about"]
     was = read_recipe({"text": about["text"], "data": about["data"]})
@@ -167,7 +180,7 @@ def _opened(store: Store, asked: Recipe, settings: Mapping[str, Any]) -> Prepare
     layers: dict[str, Any] = preset(len(store), asked.model.architecture)
     merge(layers, fixed)
     merge(layers, {"model": {"architecture": asked.model.architecture, "max_length": about["longest"] + 1}})
-    recipe = read_recipe(layers, settings)
+    recipe = read_recipe(layers, base, settings)
     for section, values in fixed.items():
         for key, value in values.items():
             if getattr(getattr(recipe, section), key) != value:
@@ -180,7 +193,14 @@ def _opened(store: Store, asked: Recipe, settings: Mapping[str, Any]) -> Prepare
             f"model.max_length must be at least {about['longest'] + 1}, with which {store.folder} was packed, but is "
             f"{recipe.model.max_length}. Raise it, or pack the corpus anew."
         )
-    return _from_store(store, recipe)
+    prepared = _from_store(store, recipe)
+    for given, packed in zip(tokenizers or (), (prepared.source, prepared.target), strict=False):
+        if given.entries != packed.entries:
+            raise ConfigError(
+                f"A run that starts from a model needs a corpus packed with its tokenizers, but {store.folder} "
+                "was packed with others. Name the files of pairs instead."
+            )
+    return prepared
 
 
 def _from_store(store: Store, recipe: Recipe) -> Prepared:

@@ -25,6 +25,7 @@ from ojak.train.dataset import Dev, Training
 from ojak.train.history import Display, History, Lines, read_history
 from ojak.train.loop import loop
 from ojak.train.precision import settled
+from ojak.train.start import Start
 from ojak.train.update import make_optimizer
 from ojak.train.validate import Validation
 from ojak.translate import Translator, pick_device
@@ -44,14 +45,25 @@ def train_run(
     if resume:
         recipe = _resumed(run, settings)
         # What was learnt together stays together, whatever is installed now.
-        learnt = read_tokenizers(run / "model", recipe.text) if saved else None
+        start = Start.of(Path(recipe.train.start), recipe) if recipe.train.start and not saved else None
+        learnt = read_tokenizers(run / "model", recipe.text) if saved else start.tokenizers if start else None
         corpus = reopen(recipe, run / "data", tell, learnt)
     else:
         if run.exists() and (not run.is_dir() or any(run.iterdir())):
             raise UseError(f"The run directory must be new or empty, but {run} is not; choose another or add --resume.")
-        recipe_file = run / "recipe.toml"
+        asked = read_recipe(settings)
+        start = Start.of(Path(asked.train.start), asked) if asked.train.start else None
+
+        def settle(recipe: Recipe) -> None:
+            if start:
+                start.check(recipe)
+            files.write(run / "recipe.toml", write_toml(recipe))
+
         with _nothing_left(run):
-            corpus = prepare(settings, run / "data", tell, lambda recipe: files.write(recipe_file, write_toml(recipe)))
+            base, tokenizers = (start.settings, start.tokenizers) if start else ({}, None)
+            corpus = prepare(settings, run / "data", tell, settle, base, tokenizers)
+            if start:
+                start.check(corpus.recipe)
             Dev(corpus.dev, corpus.source, corpus.target, corpus.recipe)  # a fault in these pairs is told now
     recipe = corpus.recipe
     if recipe.train.threads:
@@ -64,6 +76,8 @@ def train_run(
     training, dev = Training(corpus.store, source, target, recipe), Dev(corpus.dev, source, target, recipe)
     torch.manual_seed(recipe.seed)
     model = build(recipe.model, len(source), len(target), recipe.text.shared)
+    if start:
+        start.give(model)
     model.to(device)
     translator = Translator(Loaded(model, source, target, recipe.search, recipe.languages))
     optimizer = make_optimizer(model, recipe.train)
