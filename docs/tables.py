@@ -366,7 +366,7 @@ def _ctranslate2(result: Result) -> list[str]:
         "### CTranslate2 beside PyTorch",
         "",
         "The Transformer, exported, with `stop=first`. Scores and attention are compared where the tokens are the",
-        "same; the largest difference is told. The engine shares out the probability of what cannot stand in a target.",
+        "same; the largest difference is told.",
         "",
         *table([*header, "BLEU here", "BLEU there"], rows),
     ]

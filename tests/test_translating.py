@@ -13,13 +13,17 @@ import tiny
 import ojak
 from ojak import cli
 from ojak.config import SearchConfig
-from ojak.errors import DataError, UseError
+from ojak.errors import DataError, ModelError, UseError
 from ojak.export import ctranslate2
 from ojak.model import folder
 from ojak.search import loops
+from ojak.search.hypothesis import length_penalty
 from ojak.search.lexicon import Lexicon
+from ojak.text.vocabulary import EOS
 from ojak.train.lexical import learn
 from ojak.translate import Translator, long, mbr
+from ojak.translate.engine import _exponent
+from ojak.translate.stream import texts
 
 SENTENCES = [source for source, _ in tiny.pairs(40)]
 
@@ -132,6 +136,11 @@ def test_terms_appear_and_what_is_missing_is_told(translator: Translator) -> Non
     lacking = [one for one, text in zip(found, SENTENCES, strict=True) if "cd" in text.split()]
     assert lacking and all(one.missed == ("never seen",) for one in lacking)
     assert all("lacks terms" in one.warnings[-1] for one in lacking)
+    free = translator.translate([one.source for one in lacking], SearchConfig(beam=4))
+    unwritable = translator.translate(
+        [one.source for one in lacking], SearchConfig(beam=4), constraints=[["☃"]] * len(free)
+    )
+    assert [one.tokens for one in unwritable] == [one.tokens for one in free], "what cannot be said costs nothing"
     (begun,) = translator.translate(["gh ij"], prefixes=["OP AB"])
     assert begun.text.startswith("OP AB")
     assert all("AB" not in one.text.split() for one in translator.translate(SENTENCES, banned=["AB"]))
@@ -148,6 +157,19 @@ def test_a_stream_adds_up_to_the_translation(translator: Translator, beam: int) 
         assert [token.score for token in tokens] == pytest.approx(list(whole.token_scores), abs=1e-4)
     with pytest.raises(UseError, match="A stream is of one"):
         next(translator.stream("ab", SearchConfig(n_best=2)))
+
+
+def test_a_character_that_is_never_whole_comes_with_the_end() -> None:
+    class Bytes:
+        def decode(self, ids: list[int]) -> str:
+            return bytes(byte for byte in ids if byte != EOS).decode(errors="replace")
+
+        def pieces(self, ids: list[int]) -> list[str]:
+            return [str(byte) for byte in ids]
+
+    said = [*"가".encode(), *"나".encode()[:2], EOS]
+    told = [token.text for token in texts(Bytes(), iter([(byte, 0.0, None) for byte in said]))]  # type: ignore[arg-type]
+    assert told == ["", "", "가", "", "", "\ufffd"]
 
 
 def test_what_else_could_stand_there(translator: Translator) -> None:
@@ -220,6 +242,13 @@ def test_ctranslate2_makes_the_same(transformer: Path, recurrent: Path, place: P
     assert len(alike) >= 0.7 * len(SENTENCES)
     for a, b in alike:
         np.testing.assert_allclose(a.view("layer1"), b.view(), atol=1e-4)
+    prefixes = ["AB", "", "KL MN OP"] * (len(SENTENCES) // 3) + [""]
+    for longest in (0, 1, 2):  # with prefixes, and down to nothing but the end
+        short = SearchConfig(beam=1, max_length=longest)
+        one, other = (maker.translate(SENTENCES, short, prefixes=prefixes) for maker in (ours, engine))
+        assert [a.tokens for a in one] == [b.tokens for b in other]
+    with pytest.raises(UseError, match="fewer than 12 tokens"):
+        engine.translate(["ab"], prefixes=["AB " * 20])
     forced = engine.force(SENTENCES, [text.upper() for text in SENTENCES])
     expected = ours.force(SENTENCES, [text.upper() for text in SENTENCES])
     assert [one.score for one in forced] == pytest.approx([one.score for one in expected], abs=1e-3)
@@ -229,7 +258,21 @@ def test_ctranslate2_makes_the_same(transformer: Path, recurrent: Path, place: P
         engine.translate(["ab"], constraints=[["AB"]])
     with pytest.raises(UseError, match=r"(?s)Transformers only.*scaled_dot only; found additive"):
         ctranslate2.export(recurrent, place / "never")
+    with pytest.raises(ModelError, match="exported for ctranslate2; name what it was made from"):
+        ctranslate2.export(place / "engine", place / "never")
     assert not (place / "never").exists()
+
+
+def test_the_engine_drops_what_wu_puts_last() -> None:
+    """Two hypotheses of one beam, by length and score: Wu's norm prefers the short one, a plain mean the other."""
+    (few, first), (many, second) = (12, -16.4095), (19, -24.0265)
+    wu = SearchConfig(length_penalty=1.0)
+    assert first / length_penalty(float(few), wu) > second / length_penalty(float(many), wu)
+    assert first / few < second / many
+    exponent = _exponent(wu, 17)
+    assert first / few**exponent > second / many**exponent
+    assert _exponent(SearchConfig(length_penalty=0.7, length_norm="plain"), 17) == 0.7
+    assert 0 < _exponent(SearchConfig(length_penalty=0.0), 17) < 1e-3, "with 0 a beam would stop at its first end"
 
 
 def test_the_command_line_has_every_setting(
@@ -255,7 +298,9 @@ def test_the_command_line_has_every_setting(
     assert capsys.readouterr().out.startswith("0\t")
     assert cli.main(["alternatives", str(recurrent), "ab cd", "--at", "0", "--count", "2"]) == 0
     assert capsys.readouterr().out.count("\n") == 2
-    assert cli.main(["translate", *words, "--prefixes", str(tmp_path / "in"), "--stream", "--json"]) == 2
+    for other in (["--json"], ["--warnings"], ["--n-best", "2"], ["--mbr", "2"], ["--banned", "AB"]):
+        assert cli.main(["translate", *words, "--prefixes", str(tmp_path / "in"), "--stream", *other]) == 2
+        assert f"{other[0]}" in capsys.readouterr().err
     (tmp_path / "short").write_text("AB\n")
     assert cli.main(["translate", *words, "--prefixes", str(tmp_path / "short")]) == 2
     assert "ends with line 1" in capsys.readouterr().err

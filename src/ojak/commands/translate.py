@@ -20,15 +20,18 @@ from ojak.translate import Glossary, Translator, load
 CHUNK = 512
 """lines translated together at most; from a pipe those that have come, so that one who waits gets an answer"""
 
+NO_STREAM = ("json", "warnings", "n_best", "mbr", "constraints", "glossary", "banned")
+
 
 def run(args: argparse.Namespace) -> int:
     """Translates a file or standard input, one line out for each line in."""
     if args.attention and not args.json:
         raise UseError("Attention is told as JSON, so --attention needs --json; or use `ojak look` to see it.")
-    if args.stream and (args.json or args.n_best or args.constraints or args.glossary or args.banned):
+    if args.stream and any(getattr(args, name) for name in NO_STREAM):
+        *others, last = (f"--{name.replace('_', '-')}" for name in NO_STREAM)
         raise UseError(
-            "A stream is the plain text of one translation, so --stream goes with none of --json, --n-best, "
-            "--constraints, --glossary and --banned."
+            f"A stream is the plain text of one translation, so --stream goes with none of {', '.join(others)} and "
+            f"{last}."
         )
     maker = load(args.run, args.device, args.ensemble)
     search = searching(args, maker)

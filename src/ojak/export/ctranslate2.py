@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from ojak import files
-from ojak.config import SearchConfig, TransformerConfig
+from ojak.config import TransformerConfig
 from ojak.errors import UseError
 from ojak.model import folder
 from ojak.model.folder import Loaded
@@ -69,9 +69,8 @@ def reasons(loaded: Loaded) -> list[str]:
         found.append("model.architecture: the engine has Transformers only; found recurrent.")
         if config.attention != "scaled_dot":
             found.append(f"model.attention: the engine has scaled_dot only; found {config.attention}.")
-    default = SearchConfig()
     for name, nothing in CANNOT:
-        if getattr(loaded.search, name, nothing) != getattr(default, name):
+        if getattr(loaded.search, name) != nothing:
             found.append(f"search.{name}: the engine has no such setting; found {getattr(loaded.search, name)}.")
     return found
 

@@ -126,6 +126,10 @@ def load(path: Path, device: torch.device) -> Loaded:
     """The model of a run or model directory, in evaluation mode. Raises ModelError when something is amiss."""
     folder = model_folder(path)
     config = read_config(folder)
+    if engine := config.get("engine"):
+        raise ModelError(
+            f"This needs a run or model directory, but {path} is exported for {engine}; name what it was made from."
+        )
     try:
         recipe = read_recipe({key: config[key] for key in ("model", "text", "search")})
         sizes = config["vocabulary"]["source"], config["vocabulary"]["target"]

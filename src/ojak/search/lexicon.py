@@ -22,7 +22,7 @@ class Lexicon:
     """The likeliest target words of each source word, and those that are frequent with any source."""
 
     table: Tensor
-    """(V,k) target ids of each source id; a word with fewer repeats its last"""
+    """(V,k) target ids of each source id; where a word has fewer, EOS fills up"""
     frequent: Tensor
     """(F) target ids that may always be said"""
 

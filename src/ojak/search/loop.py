@@ -56,7 +56,7 @@ class Search:
         self.model, self.source, self.config, self.attend = model, source, config, attend
         self.words = Words.of(model, wishes)
         self.wishes = self.words.narrowed(wishes)
-        self.limit = limits(source, model, config, self.wishes)
+        self.limit = limits((source != PAD).sum(1), model.config.max_length, config, self.wishes)
         self.seen: list[Tensor] = []
         """the attention (N,K,S) of all rows at each step"""
         self.offsets: list[int] = []
@@ -208,24 +208,23 @@ class Search:
         )
 
 
-def limits(source: Tensor, model: Seq2Seq, config: SearchConfig, wishes: Wishes) -> Tensor:
-    """The longest target (B) for each source (B,S), EOS included; what is asked for comes on top.
+def limits(lengths: Tensor, most: int, config: SearchConfig, wishes: Wishes) -> Tensor:
+    """The longest target (B) for sources of `lengths` (B), EOS included; what is asked for comes on top, up to the
+    `most` that the model takes.
 
     It depends on the sentence alone, so that a sentence is translated alike in every batch. Raises UseError when a
     sentence asks for more than the model takes.
     """
-    real = (source != PAD).sum(1)
-    longest = (real * config.max_length_factor).long() + 10
+    longest = (lengths * config.max_length_factor).long() + 10
     if config.max_length:
         longest = longest.clamp(max=config.max_length)
     asked = [len(wish.prefix) + sum(map(len, wish.phrases)) for wish in wishes.sentences]
-    most = model.config.max_length
     if max(asked, default=0) >= most:
         raise UseError(
             f"A prefix and terms must have fewer than {most} tokens together for this model, but one sentence asks for "
             f"{max(asked)}; ask for less."
         )
-    longest = longest.clamp(min=config.min_length) + torch.tensor(asked, device=source.device)
+    longest = longest.clamp(min=config.min_length) + torch.tensor(asked, device=lengths.device)
     return longest.clamp(max=most)
 
 

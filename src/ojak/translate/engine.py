@@ -16,6 +16,7 @@ from ojak.errors import ConfigError, ModelError, UseError
 from ojak.model import folder
 from ojak.search import Hypothesis, Wishes, loops
 from ojak.search.hypothesis import Ending, length_penalty
+from ojak.search.loop import limits
 from ojak.search.wishes import Ids, Wish
 from ojak.text import Tokenizer
 from ojak.text.vocabulary import BOS, EOS, PAD, UNK
@@ -37,11 +38,12 @@ class CTranslate2Translator(Maker):
     """Makes Translations with CTranslate2. Their tokens, scores and attention are those of `Translator`, as far as the
     engine goes the same way.
 
-    What it does otherwise: a beam stops when it has as many finished hypotheses as its size (`stop=first`, whatever is
-    asked for); loops are cut when it is done with them; samples are new each time; the repetition penalty acts on
-    logits; while it searches, the probability of what cannot stand in a target, such as <unk>, is shared out among the
-    other words; and of attention there is the mean over the heads of the last layer. Refused are constraints and
-    glossaries, diverse beam search, coverage penalty, min-p and shortlists.
+    What it does otherwise: a beam stops when it has as many finished hypotheses as its size (`stop=first`, whatever
+    is asked for), and of more than these it drops some by another order than Wu's, as like to it as can be; loops are
+    cut when it is done with them; samples are new each time; the repetition penalty acts on logits; while it
+    searches, the probability of what must not be said, such as <unk>, is shared out among the other words; and of
+    attention there is the mean over the heads of the last layer. Refused are constraints and glossaries, diverse beam
+    search, coverage penalty, min-p and shortlists.
     """
 
     def __init__(
@@ -97,31 +99,26 @@ class CTranslate2Translator(Maker):
         if asked:
             raise UseError(f"CTranslate2 has no {', '.join(asked)}; leave that out, or use the run itself.")
         # The engine has one longest length for a batch; a sentence's own is kept by searching alike ones together.
-        alike: dict[tuple[int, int], list[int]] = {}
-        for place, (ids, wish) in enumerate(zip(sources, wishes.sentences, strict=True)):
-            key = self._limit(len(ids) + 1, len(wish.prefix), config), len(wish.prefix)
-            alike.setdefault(key, []).append(place)
+        alike: dict[int, list[int]] = {}
+        lengths = torch.tensor([len(ids) + 1 for ids in sources])
+        for place, limit in enumerate(limits(lengths, self.longest, config, wishes).tolist()):
+            alike.setdefault(limit, []).append(place)
         found: list[list[Hypothesis]] = [[] for _ in sources]
-        for (limit, prefix), places in alike.items():
+        for limit, places in alike.items():
             here = [sources[place] for place in places]
             prefixes = [wishes.sentences[place].prefix for place in places]
-            results = self._results(here, prefixes, wishes.banned, limit - prefix, config)
-            for place, hypotheses in zip(places, self._hypotheses(here, results, config, attention), strict=True):
+            results = self._results(here, prefixes, wishes.banned, limit, config)
+            made = self._hypotheses(here, results, limit, config, attention)
+            for place, hypotheses in zip(places, made, strict=True):
                 found[place] = hypotheses
         return found
-
-    def _limit(self, source: int, prefix: int, config: SearchConfig) -> int:
-        longest = int(source * config.max_length_factor) + 10
-        if config.max_length:
-            longest = min(longest, config.max_length)
-        return min(max(longest, config.min_length) + prefix, self.longest)
 
     def _results(
         self,
         sources: list[list[int]],
         prefixes: list[Ids],
         banned: Sequence[Ids],
-        longest: int,
+        limit: int,
         config: SearchConfig,
     ) -> list[Any]:
         """What the engine finds; tokens that cannot stand in a target are suppressed, as in Ojak's own search."""
@@ -131,11 +128,11 @@ class CTranslate2Translator(Maker):
             target_prefix=[[names[number] for number in ids] for ids in prefixes] if any(prefixes) else None,
             beam_size=config.beam,
             num_hypotheses=config.width,
-            length_penalty=1.0,  # with 0 a beam would stop at its first end; what is found is ranked here
+            length_penalty=_exponent(config, max(map(len, sources)) + 1),
             repetition_penalty=config.repetition_penalty,
             no_repeat_ngram_size=config.no_repeat_ngram_size,
             suppress_sequences=[[names[number] for number in ids] for ids in ([PAD], [BOS], [UNK], *banned)],
-            max_decoding_length=max(1, longest - 1),  # what is cut off gets its end here
+            max_decoding_length=max(1, limit - 1),  # the prefix counts; what is cut off gets its end here
             min_decoding_length=max(0, config.min_length - 1),
             max_input_length=0,
             sampling_topk=config.top_k if config.sampling else 1,
@@ -146,7 +143,7 @@ class CTranslate2Translator(Maker):
         return found
 
     def _hypotheses(
-        self, sources: list[list[int]], results: list[Any], config: SearchConfig, attention: bool
+        self, sources: list[list[int]], results: list[Any], limit: int, config: SearchConfig, attention: bool
     ) -> list[list[Hypothesis]]:
         """The engine's results, cut where they go round in circles, with the scores and attention of forcing them.
 
@@ -157,7 +154,7 @@ class CTranslate2Translator(Maker):
             for words in result.hypotheses:
                 ids = [self._ids[word] for word in words]
                 ending: Ending = "model" if ids[-1:] == [EOS] else "limit"
-                ids = ids[:-1] if ending == "model" else ids
+                ids = ids[:-1] if ending == "model" else ids[: limit - 1]  # the engine says one word at least
                 if config.cut_loops and (end := loops.cut(ids, [*sources[place], EOS])) is not None:
                     ids, ending = ids[:end], "loop"
                 rows.append((place, ids, ending))
@@ -196,6 +193,15 @@ class CTranslate2Translator(Maker):
             replace(one, attention=torch.tensor(its.attention[0][: len(one.tokens)]).unsqueeze(1))
             for one, its in zip(found, told, strict=True)
         ]
+
+
+def _exponent(config: SearchConfig, length: int) -> float:
+    """The engine's length penalty, an exponent of the length alone. What it finds is ranked here; but when a beam ends
+    with more finished hypotheses than its size, the engine drops those that are last by its own order. So that order
+    is made as like to ours as it can be for targets of about `length` tokens: there (5 + length)^α grows as this power
+    of the length does. With 0 a beam would stop at its first end."""
+    share = length / (5 + length) if config.length_norm == "wu" else 1.0
+    return max(config.length_penalty * share, 1e-6)
 
 
 def library() -> Any:

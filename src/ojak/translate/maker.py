@@ -14,7 +14,7 @@ from ojak.errors import UseError
 from ojak.result import Alternative, Attention, Translation
 from ojak.search import Hypothesis, Wish, Wishes
 from ojak.text import Tokenizer
-from ojak.text.vocabulary import EOS
+from ojak.text.vocabulary import EOS, UNK
 from ojak.translate import guards, long, mbr
 from ojak.translate.glossary import Glossary
 
@@ -150,7 +150,9 @@ class Maker(ABC):
         return [results[place] for place in range(len(parts))]
 
     def _wish(self, part: Part, config: SearchConfig) -> Wish:
-        return Wish(self.target.encode(part.prefix), [self.target.encode(term) for term in part.terms])
+        terms = [self.target.encode(term) for term in part.terms]
+        # What the tokenizer cannot write cannot be said: it is missed, and does not keep the rest from ending.
+        return Wish(self.target.encode(part.prefix), [ids for ids in terms if UNK not in ids])
 
     def _chosen(self, found: list[Hypothesis], config: SearchConfig) -> list[Hypothesis]:
         """The n best, those of minimum Bayes risk if that is asked for."""

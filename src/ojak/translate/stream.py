@@ -11,6 +11,7 @@ from ojak.result import Attention
 from ojak.search.live import Live
 from ojak.search.loop import Search
 from ojak.text import Tokenizer
+from ojak.text.vocabulary import EOS
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,15 @@ def _agreed(candidates: list[torch.Tensor]) -> int:
 
 
 def texts(target: Tokenizer, ids: Iterator[tuple[int, float, torch.Tensor | None]]) -> Iterator[Token]:
-    """Tokens with the text that each adds. A character spelt in several tokens comes with its last one."""
+    """Tokens with the text that each adds. A character spelt in several tokens comes with its last one; one that is
+    never whole comes with the end."""
     said: list[int] = []
     told = ""
     for word, score, looked in ids:
         said.append(word)
         text = target.decode(said)
         new = ""
-        if text.startswith(told) and not text.endswith("\ufffd"):
+        if text.startswith(told) and (word == EOS or not text.endswith("\ufffd")):
             new, told = text[len(told) :], text
         attention = None if looked is None else looked.float().cpu().numpy()
         yield Token(target.pieces([word])[0], new, score, attention)
