@@ -12,15 +12,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from sacrebleu.metrics import CHRF
 from zoo import VOCABULARY, make, ragged, settings
 
 from ojak.config import SearchConfig
 from ojak.errors import UseError
 from ojak.model.ensemble import Ensemble
+from ojak.model.folder import Loaded
 from ojak.model.seam import Seq2Seq
 from ojak.search import Hypothesis, Search, Wish, Wishes, search
 from ojak.search.hypothesis import length_penalty
-from ojak.text.vocabulary import BOS, EOS, PAD, UNK
+from ojak.text.listed import WordTokenizer
+from ojak.text.normalise import Form
+from ojak.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
+from ojak.translate import Translator
+from ojak.translate.glossary import Glossary
 from ojak.translate.stream import decided
 
 MODELS = {"RNN with additive": "gru-additive-before", "Transformer": "transformer-pre-rotary-swiglu"}
@@ -248,6 +254,58 @@ def attention(model: Seq2Seq, source: torch.Tensor, way: dict[str, object]) -> N
         for one in hypotheses:
             forced = model(alone, torch.tensor([[BOS, *one.tokens[:-1]]]), True).attention
             torch.testing.assert_close(one.attention, forced[0], rtol=1e-8, atol=1e-8)
+
+
+def maker(model: Seq2Seq, way: dict[str, object]) -> Translator:
+    """The model with a tokenizer of words, "w4" to the last of its vocabulary."""
+    words = [f"w{number}" for number in range(len(SPECIALS), VOCABULARY)]
+    tokenizer = WordTokenizer(words, Form())
+    return Translator(Loaded(model, tokenizer, tokenizer, settings(**{"max_length": LENGTH, **way}), ("", "")))
+
+
+TEXTS = ["w4 w5 w6", "w7", "w5 w9 w4 w8 w6"]
+
+
+@feature("glossary")
+def glossary(model: Seq2Seq, source: torch.Tensor, way: dict[str, object]) -> None:
+    translator = maker(model, way)
+    found = translator.translate(TEXTS, glossary=Glossary([("w5", "w8 w4")]))
+    assert ["w8 w4" in one.text for one in found][::2] == [True, True]
+    assert found[1].text == translator.translate(TEXTS)[1].text, "its source does not hold the term"
+
+
+@feature("alternatives at a place")
+def alternatives(model: Seq2Seq, source: torch.Tensor, way: dict[str, object]) -> None:
+    translator = maker(model, way)
+    own = translator.translate([TEXTS[0]])[0]
+    for at in range(len(own.tokens)):
+        others = translator.continuations(TEXTS[0], at, 3)
+        assert all(one.tokens[:at] == own.tokens[:at] for one in others)
+        assert len({one.tokens[at] for one in others}) == len(others) == 3
+        scores = [one.token_scores[at] for one in others]
+        assert scores == sorted(scores, reverse=True)
+
+
+@feature("minimum Bayes risk", ("greedy",))
+def minimum_risk(model: Seq2Seq, source: torch.Tensor, way: dict[str, object]) -> None:
+    translator = maker(model, way)
+    listed = translator.translate(TEXTS, settings(**{"max_length": LENGTH, **way, "n_best": 4}))
+    chosen = translator.translate(TEXTS, settings(**{"max_length": LENGTH, **way, "mbr": 4}))
+    for every, one in zip(listed, chosen, strict=True):
+        candidates = [every.text, *(other.text for other in every.alternatives)]
+        chrf = CHRF()
+        means = [sum(chrf.sentence_score(a, [b]).score for b in candidates) for a in candidates]
+        assert means[candidates.index(one.text)] == pytest.approx(max(means))
+
+
+@feature("forced scoring")
+def forced(model: Seq2Seq, source: torch.Tensor, way: dict[str, object]) -> None:
+    translator = maker(model, {**way, "min_length": 4})
+    found = translator.translate(TEXTS, attention=True)
+    for one, again in zip(found, translator.force(TEXTS, [one.text for one in found], attention=True), strict=True):
+        assert again.tokens == one.tokens and len(one.tokens) > 1
+        assert again.token_scores == pytest.approx(one.token_scores)
+        torch.testing.assert_close(torch.tensor(again.attention), torch.tensor(one.attention))
 
 
 CELLS = [
