@@ -204,9 +204,13 @@ def test_a_shortlist_is_learnt_and_used(recurrent: Path, place: Path, capsys: py
         assert expected <= set(ids.tolist()), "each word is translated by its upper case"
     narrow, wide = (translator.translate(SENTENCES, SearchConfig(shortlist=on)) for on in (True, False))
     assert sum(a.text == b.text for a, b in zip(narrow, wide, strict=True)) > len(SENTENCES) * 0.6
+    sizes = len(translator.source), len(translator.target)
+    for other in ((sizes[0] + 1, sizes[1]), (sizes[0], 5)):
+        with pytest.raises(ModelError, match="other vocabularies"):
+            Lexicon.load(folder.model_folder(recurrent), other)
     (folder.model_folder(recurrent) / "shortlist.safetensors").write_bytes(b"broken")
-    with pytest.raises(ojak.OjakError, match="must be a shortlist"):
-        Lexicon.load(folder.model_folder(recurrent))
+    with pytest.raises(ModelError, match="must be a shortlist"):
+        Lexicon.load(folder.model_folder(recurrent), sizes)
     (folder.model_folder(recurrent) / "shortlist.safetensors").unlink()
     with pytest.raises(DataError, match="none has text"):
         learn([[]], [[4]], (9, 9), 3, 2)
@@ -304,3 +308,6 @@ def test_the_command_line_has_every_setting(
     (tmp_path / "short").write_text("AB\n")
     assert cli.main(["translate", *words, "--prefixes", str(tmp_path / "short")]) == 2
     assert "ends with line 1" in capsys.readouterr().err
+    (tmp_path / "long").write_text("AB\n\nAB\n")
+    assert cli.main(["translate", *words, "--prefixes", str(tmp_path / "long")]) == 0
+    assert "has 3 lines, but the text only 2" in capsys.readouterr().err

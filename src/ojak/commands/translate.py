@@ -63,6 +63,9 @@ def run(args: argparse.Namespace) -> int:
                 _print(translation, number, args)
         sys.stdout.flush()
         first += len(chunk)
+    for name, lines in ((args.prefixes, prefixes), (args.constraints, terms)):
+        if lines is not None and len(lines) >= first:
+            print(f"note: {name} has {len(lines)} lines, but the text only {first - 1}.", file=sys.stderr)
     return 0
 
 

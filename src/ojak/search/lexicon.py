@@ -38,8 +38,9 @@ class Lexicon:
         return folder / FILE
 
     @classmethod
-    def load(cls, folder: Path) -> Lexicon | None:
-        """The shortlist of a model directory, None if it has none. Raises ModelError for a file that is broken."""
+    def load(cls, folder: Path, sizes: tuple[int, int]) -> Lexicon | None:
+        """The shortlist of a model directory, None if it has none. Raises ModelError for a file that is broken, or that
+        is of other vocabularies than these, of source and target."""
         path = folder / FILE
         if not path.is_file():
             return None
@@ -48,6 +49,9 @@ class Lexicon:
                 table, frequent = file.get_tensor("table").long(), file.get_tensor("frequent").long()
             if table.dim() != 2 or frequent.dim() != 1:
                 raise SafetensorError("the tensors have other shapes")
+            most = max((int(part.max()) for part in (table, frequent) if part.numel()), default=0)
+            if len(table) != sizes[0] or most >= sizes[1]:
+                raise SafetensorError("it is of other vocabularies; make one with `ojak shortlist`")
         except (SafetensorError, OSError) as error:
             raise ModelError(f"{path} must be a shortlist as Ojak writes it, but cannot be read: {error}.") from None
         return cls(table, frequent)

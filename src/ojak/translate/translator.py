@@ -64,7 +64,7 @@ class Translator(Maker):
         if ensemble:
             others = [folder.load(Path(other), pick_device(device)) for other in ensemble]
             first = together([first, *others], [place, *ensemble])
-        return cls(first, Lexicon.load(place))
+        return cls(first, Lexicon.load(place, (len(first.source), len(first.target))))
 
     def _find(
         self, sources: list[list[int]], wishes: Wishes, config: SearchConfig, attention: bool
