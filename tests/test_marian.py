@@ -184,3 +184,27 @@ def test_a_broken_directory_is_told(tmp_path: Path) -> None:
     (folder / "config.json").write_text("[]")
     with pytest.raises(ModelError, match="JSON object"):
         marian.bring(folder, tmp_path / "ours")
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_an_imported_model_is_tuned_on_pairs(tmp_path: Path, shared: bool) -> None:
+    """With its own tokenizers and weights, to less loss; and it goes out again."""
+    marian.bring(
+        their_model(tmp_path / "theirs", share_encoder_decoder_embeddings=shared), tmp_path / "ours", "en", "ko"
+    )
+    file = tiny.corpus(tmp_path)
+    settings = {
+        "data": {"pairs": [str(file)], "held_out": 20},
+        "train": {"start": str(tmp_path / "ours"), "updates": 60, "learning_rate": 5e-3, "warmup": 5, "device": "cpu"},
+    }
+    tuned = ojak.train_run(settings, tmp_path / "tuned", tiny.Silent())
+    before = ojak.train_run(
+        {**settings, "train": {**settings["train"], "updates": 1, "learning_rate": 1e-12}},
+        tmp_path / "same",
+        tiny.Silent(),
+    )
+    assert tuned.nll < 0.95 * before.nll
+    old, new = ojak.load(tmp_path / "ours", "cpu"), ojak.load(tmp_path / "tuned", "cpu")
+    assert old.source.entries == new.source.entries and new.languages == ("en", "ko")
+    marian.export(tmp_path / "tuned", tmp_path / "back")
+    assert (tmp_path / "back" / "model.safetensors").is_file()
