@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from ojak.errors import StorageError
 
@@ -21,15 +22,15 @@ def explained(path: Path) -> Iterator[None]:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}. Earlier files are whole.") from error
 
 
-def write(path: Path, content: bytes | str) -> None:
-    """Writes a file whole, or not at all: beside its place first, then moved there."""
-    data = content.encode("utf-8") if isinstance(content, str) else content
+@contextmanager
+def whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which takes its place at `path` when the block ends well and is gone when it does not."""
     beside = path.with_name(f".{path.name[:100]}.{os.getpid()}.{threading.get_ident()}")
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with beside.open("wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)
@@ -37,6 +38,12 @@ def write(path: Path, content: bytes | str) -> None:
             with suppress(OSError):
                 beside.unlink()
             raise
+
+
+def write(path: Path, content: bytes | str) -> None:
+    """Writes a file whole, or not at all."""
+    with whole(path) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 @contextmanager

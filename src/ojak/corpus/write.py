@@ -7,10 +7,9 @@ import gzip
 import io
 import json
 import lzma
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,21 +99,12 @@ def _write_json(path: Path, pairs: Iterator[Pair]) -> None:
 @contextmanager
 def _whole(path: Path) -> Iterator[io.TextIOWrapper]:
     """A text file to write to, which takes its place when the block ends well and is gone when it does not."""
-    beside = path.with_name(f".{path.name[:100]}.{os.getpid()}")
-    with files.explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("wb") as raw:
-                packer = _PACKERS[path.suffix.lower() if path.suffix.lower() in PACKED else ""](raw)
-                text = io.TextIOWrapper(packer, encoding="utf-8", errors="replace", newline="")
-                yield text
-                text.flush()
-                if packer is not raw:
-                    text.close()
-                    raw.flush()
-                os.fsync(raw.fileno())
-            beside.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                beside.unlink()
-            raise
+    with files.whole(path) as raw:
+        packer = _PACKERS[path.suffix.lower() if path.suffix.lower() in PACKED else ""](raw)
+        text = io.TextIOWrapper(packer, encoding="utf-8", errors="replace", newline="")
+        yield text
+        text.flush()
+        if packer is not raw:
+            text.close()
+        else:
+            text.detach()  # the file is closed where it was opened
