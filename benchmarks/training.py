@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -114,7 +115,7 @@ def ceilings() -> dict[str, float]:
                 torch.mm(one, other, out=out)
                 best = min(best, time.perf_counter() - begun)
             rates.append(2 * rows * width * inner / best / 1e9)
-        found[name] = work.middle(rates)
+        found[name] = statistics.median(rates)
     return found
 
 
@@ -158,7 +159,7 @@ def main() -> None:
             "megaflops": work.megaflops(),
             "contenders": {
                 name: {
-                    "tokens_per_second": work.middle([one["tokens_per_second"] for one in each]),
+                    "tokens_per_second": statistics.median([one["tokens_per_second"] for one in each]),
                     "windows": sorted(one["tokens_per_second"] for one in each),
                     "peak_mb": max(one["peak_mb"] for one in each),
                     "others": max(one["others"] for one in each),

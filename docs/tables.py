@@ -245,8 +245,8 @@ def speed() -> list[str]:
         f"round runs all, one after another; the median of {result['rounds']} rounds of {result['seconds']:.0f} s is",
         "told, with the slowest and the fastest. Tuned, from outside: fp32 products at precision medium, an allocator",
         "that keeps its memory. Ojak as it comes has rotary positions and norms before the layers. Dropout falls on",
-        "slightly different places: Hugging Face drops neither attention weights nor inside the feed-forward layer,",
-        "Ojak not the attention weights, OpenNMT-py not inside the feed-forward layer.",
+        "slightly different places: Ojak does not drop attention weights, Hugging Face neither these nor the inside of",
+        "the feed-forward layer.",
     ]
     ceiling = result["ceilings"]
     for kind in ("transformer", "recurrent"):

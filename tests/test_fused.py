@@ -80,3 +80,12 @@ def test_bf16_is_near_fp32() -> None:
     near = model.to(torch.bfloat16)(ids, ids).states.detach()
     assert near.dtype == torch.bfloat16
     assert (near - exact).norm() < 0.02 * exact.norm()
+
+
+def test_a_feed_forward_layer_narrower_than_the_model_has_masks_too() -> None:
+    """The largest mask is then that of the states, and the batch larger than the slack of the pool."""
+    model = build(TransformerConfig(width=64, heads=2, feed_forward=8, dropout=0.5), 9, 9, True).train()
+    ids = torch.full((40, 60), 4)
+    assert model(ids, ids).states.isfinite().all()
+    masks = Masks(0.5, 1)
+    assert masks.draw(torch.ones(300_000)).shape == (300_000,)

@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ojak.config import TransformerConfig
+from ojak.config import RecurrentConfig, TransformerConfig
 from ojak.model.attention import Additive, Dot, General, MultiHead, ScaledDot, attend, scorer
+from ojak.model.build import build
 from ojak.model.cell import Cell, Hidden
 from ojak.model.dropout import Masks
 from ojak.model.embedding import embeddings, output_layer
@@ -109,6 +110,18 @@ def test_cells_step_by_step_are_the_layers_of_torch(kind: Literal["rnn", "gru", 
     for part, whole in enumerate(last if kind == "lstm" else (last,)):
         close(torch.stack([one[part] for one in hidden]), whole)
     close(*(torch.autograd.grad(out.square().sum(), words)[0] for out in (found, expected)))
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_recurrent_weights_begin_orthogonal(layers: int) -> None:
+    """Of the encoder's gates, in both directions and every layer, and of the decoder's."""
+    model = build(RecurrentConfig(embedding=6, width=8, layers=layers), 9, 9, True)
+    named = model.named_parameters()
+    weights = [weight for name, weight in named if ".weight_hh" in name or "recurrent.weight" in name]
+    assert len(weights) == 3 * layers
+    for weight in weights:
+        for gate in weight.split(weight.shape[1]):
+            close(gate @ gate.T, torch.eye(len(gate)))
 
 
 # ---------------------------------------------------------------- attention, written from the equations

@@ -5,28 +5,19 @@ python hf_marian.py [--bf16] [--medium] [--seconds 20]
 
 from __future__ import annotations
 
-import argparse
-
-import torch
+import plain
 import work
+from torch import Tensor
 from transformers import MarianConfig, MarianMTModel
 
 
-def main() -> None:
-    options = argparse.ArgumentParser()
-    options.add_argument("--bf16", action="store_true")
-    options.add_argument("--medium", action="store_true")
-    options.add_argument("--seconds", type=float, default=20)
-    asked = options.parse_args()
-    if asked.medium:
-        torch.set_float32_matmul_precision("medium")
-    torch.manual_seed(1)
+def make() -> MarianMTModel:
     sizes = {
         f"{side}_{name}": value
         for side in ("encoder", "decoder")
         for name, value in {"layers": 3, "attention_heads": 4, "ffn_dim": 1024}.items()
     }
-    model = MarianMTModel(
+    return MarianMTModel(
         MarianConfig(
             vocab_size=work.VOCABULARY,
             d_model=256,
@@ -40,28 +31,18 @@ def main() -> None:
             scale_embedding=True,
             **sizes,
         )
-    ).train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.9, 0.98))
-    loss = torch.nn.CrossEntropyLoss(ignore_index=work.PAD, label_smoothing=0.1)
+    )
 
-    def update(batch: work.Sentences) -> int:
-        source, target, tokens = work.padded(batch)
-        with torch.autocast("cpu", torch.bfloat16, enabled=asked.bf16):
-            logits = model(
-                input_ids=source,
-                attention_mask=(source != work.PAD).long(),
-                decoder_input_ids=target[:, :-1],
-                decoder_attention_mask=(target[:, :-1] != work.PAD).long(),
-                use_cache=False,
-            ).logits
-        found = loss(logits.float().reshape(-1, work.VOCABULARY), target[:, 1:].reshape(-1))
-        optimizer.zero_grad()
-        found.backward()
-        optimizer.step()
-        return tokens
 
-    work.measure(update, asked.seconds)
+def logits(model: MarianMTModel, source: Tensor, target: Tensor) -> Tensor:
+    return model(
+        input_ids=source,
+        attention_mask=(source != work.PAD).long(),
+        decoder_input_ids=target,
+        decoder_attention_mask=(target != work.PAD).long(),
+        use_cache=False,
+    ).logits
 
 
 if __name__ == "__main__":
-    main()
+    plain.run(make, logits)

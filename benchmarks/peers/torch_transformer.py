@@ -5,9 +5,9 @@ python torch_transformer.py [--bf16] [--medium] [--seconds 20]
 
 from __future__ import annotations
 
-import argparse
 import math
 
+import plain
 import torch
 import work
 from torch import Tensor, nn
@@ -40,32 +40,9 @@ class Model(nn.Module):
         return self.project(states)
 
 
-def main() -> None:
-    options = argparse.ArgumentParser()
-    options.add_argument("--bf16", action="store_true")
-    options.add_argument("--medium", action="store_true")
-    options.add_argument("--seconds", type=float, default=20)
-    asked = options.parse_args()
-    if asked.medium:
-        torch.set_float32_matmul_precision("medium")
-    torch.manual_seed(1)
-    model = Model()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.9, 0.98))
-    loss = nn.CrossEntropyLoss(ignore_index=work.PAD, label_smoothing=0.1)
-
-    def update(batch: work.Sentences) -> int:
-        source, target, tokens = work.padded(batch)
-        source, target = source.T, target.T
-        with torch.autocast("cpu", torch.bfloat16, enabled=asked.bf16):
-            logits = model(source, target[:-1])
-        found = loss(logits.reshape(-1, work.VOCABULARY).float(), target[1:].reshape(-1))
-        optimizer.zero_grad()
-        found.backward()
-        optimizer.step()
-        return tokens
-
-    work.measure(update, asked.seconds)
+def logits(model: Model, source: Tensor, target: Tensor) -> Tensor:
+    return model(source.T, target.T).transpose(0, 1)
 
 
 if __name__ == "__main__":
-    main()
+    plain.run(Model, logits)

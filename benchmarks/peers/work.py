@@ -10,7 +10,6 @@ import json
 import os
 import random
 import resource
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -111,7 +110,3 @@ def measure(update: Callable[[Sentences], int], seconds: float) -> None:
 
 def report(rate: float, memory: float, others: float) -> None:
     print(json.dumps({"tokens_per_second": rate, "peak_mb": memory, "others": others}), flush=True)
-
-
-def middle(values: Sequence[float]) -> float:
-    return statistics.median(values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from ojak.errors import DataError
@@ -56,6 +56,11 @@ class Layout:
     """of a workbook, by name or number; empty: the first"""
     encoding: str = ""
     """of text files; empty: detected"""
+
+    @classmethod
+    def of(cls, named: object) -> Layout:
+        """From what has the same names: a recipe's section on data, or a command line."""
+        return cls(*(getattr(named, field.name) for field in fields(cls)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,9 @@ def prepare(
     if not asked.data.pairs:
         raise ConfigError("A run needs pairs to train on, but none were named; give --pairs FILE.")
     if (packed := _packed(asked.data)) is not None:
-        return _opened(Store.open(packed), asked, settings, base or {}, tokenizers)
+        prepared = _opened(Store.open(packed), asked, settings, base or {}, tokenizers)
+        settle(prepared.recipe)
+        return prepared
     files = Files(asked.data, tell)
     held = files.survey(asked.seed)
     recipe = read_recipe(preset(held.total, asked.model.architecture), base or {}, settings)

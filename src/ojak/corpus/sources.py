@@ -29,7 +29,7 @@ class Files:
         self.paths = [files_of([path]) for path in data.pairs]
         self.notes = Notes()
         """of the last reading"""
-        self.layout = layout(data)
+        self.layout = Layout.of(data)
 
     def corpora(self) -> list[Iterator[Pair]]:
         """A stream for each entry of `data.pairs`, to be read one after the other."""
@@ -74,21 +74,6 @@ class Files:
             if number % 65536 == 65535:
                 clock.tell(message, number)
             yield pair
-
-
-def layout(data: DataConfig) -> Layout:
-    """How the files of a recipe are laid out."""
-    return Layout(
-        source=data.source,
-        target=data.target,
-        source_column=data.source_column,
-        target_column=data.target_column,
-        label_column=data.label_column,
-        group_column=data.group_column,
-        header=data.header,
-        sheet=data.sheet,
-        encoding=data.encoding,
-    )
 
 
 def _parts(path: str) -> list[str]:

@@ -20,7 +20,7 @@ from torch import nn
 
 from ojak import files
 from ojak.config import TransformerConfig
-from ojak.errors import UseError
+from ojak.export.check import exportable
 from ojak.model import folder
 from ojak.model.folder import Loaded
 from ojak.model.transformer import Layer, Transformer, sinusoid
@@ -36,13 +36,7 @@ def export(run: Path, out: Path, quantization: str = "float32") -> None:
     Raises UseError that names every reason why it cannot be, or when `out` is there already; ModelError for a run that
     cannot be read.
     """
-    loaded = folder.load(run, torch.device("cpu"))
-    faults = reasons(loaded)
-    if faults:
-        listed = "".join(f"\n  {fault}" for fault in faults)
-        raise UseError(f"A model for CTranslate2 must be one that the engine can compute, but {run} is not:{listed}")
-    if out.exists():
-        raise UseError(f"The directory to write must be new, but {out} is there; choose another.")
+    loaded = exportable(run, out, reasons, "A model for CTranslate2 must be one that the engine can compute")
     ctranslate2 = library()
     made = spec(loaded, ctranslate2)
     made.validate()

@@ -19,6 +19,7 @@ from torch import Tensor
 from ojak import files
 from ojak.config import Recipe, TransformerConfig, read_recipe
 from ojak.errors import ConfigError, ModelError, UseError
+from ojak.export.check import exportable
 from ojak.model import folder
 from ojak.model.build import build
 from ojak.model.folder import Loaded
@@ -178,13 +179,7 @@ def export(run: Path, out: Path) -> None:
 
     Raises UseError that names every reason why it cannot be, or when `out` is there already.
     """
-    loaded = folder.load(run, torch.device("cpu"))
-    faults = reasons(loaded)
-    if faults:
-        listed = "".join(f"\n  {fault}" for fault in faults)
-        raise UseError(f"A model in Marian's layout must be as Marian's are, but {run} is not:{listed}")
-    if out.exists():
-        raise UseError(f"The directory to write must be new, but {out} is there; choose another.")
+    loaded = exportable(run, out, reasons, "A model in Marian's layout must be as Marian's are")
     model, config = loaded.model, loaded.model.config
     assert isinstance(model, Transformer) and isinstance(config, TransformerConfig)
     shared, tied = model.source is model.target, model.project.weight is model.target.weight

@@ -36,7 +36,8 @@ class Masks:
     """The dropout of one forward pass (Srivastava 2014): zeroes a share of the elements and scales the others up.
 
     The share is `rate` rounded to 1/256, and the scale fits the rounded share, so that the expected value is exact. A
-    rate of 0 changes nothing, and draws nothing. `most` is the number of elements of the largest mask.
+    rate of 0 changes nothing, and draws nothing. `most` is the number of elements of the largest mask,
+    so that the pool is made once; it is made anew for a mask that is larger.
     """
 
     def __init__(self, rate: float, most: int) -> None:
@@ -51,8 +52,8 @@ class Masks:
     def draw(self, like: Tensor) -> Tensor:
         """A mask in the shape and type of `like`: 0 where it drops, the scale elsewhere."""
         count = like.numel()
-        if not self._pool.numel():
-            self._pool = self._fill(self._most + SLACK, like)
+        if self._pool.numel() < count + SLACK:
+            self._pool = self._fill(max(self._most, count) + SLACK, like)
         begin = int(torch.randint(self._pool.numel() - count + 1, (), generator=self._generator))
         return self._pool[begin : begin + count].view(like.shape)
 

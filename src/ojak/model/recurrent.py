@@ -54,13 +54,12 @@ class Recurrent(Seq2Seq):
             for layer in range(config.layers)
         )
         for name, weight in self.encoder.named_parameters():
-            if name.startswith("weight_hh"):
+            if ".weight_hh" in name:
                 for gate in torch.split(weight.data, weight.shape[1]):
                     nn.init.orthogonal_(gate)
 
         attends = config.attention != "none"
         self.before = attends and config.acts == "before"
-        self.after = attends and config.acts == "after"
         self.scorer = scorer(config.attention, config.width, keys) if attends else None
         self.views = (config.attention,) if attends else ()
 
@@ -168,11 +167,8 @@ class Recurrent(Seq2Seq):
         """What gives the context (N,T,E) and the weights (N,T,S) of queries (N,T,D)."""
         if self.scorer is None or state.keys is None:
             return None
-        keep, values, score = (
-            state.memory.keep.unsqueeze(1),
-            Shared(state.memory.states),
-            self.scorer.against(state.keys),
-        )
+        keep, score = state.memory.keep.unsqueeze(1), self.scorer.against(state.keys)
+        values = Shared(state.memory.states)
 
         def look(query: Tensor) -> tuple[Tensor, Tensor]:
             weights = weigh(score(query), keep)

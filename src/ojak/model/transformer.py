@@ -211,4 +211,5 @@ class Transformer(Seq2Seq):
         return words, sinusoid(position, length, width // self.config.heads, words)
 
     def _masks(self, tokens: Tensor) -> Masks:
-        return Masks(self.config.dropout if self.training else 0.0, tokens.numel() * self.config.feed_forward)
+        widest = max(self.config.width, self.config.feed_forward)
+        return Masks(self.config.dropout if self.training else 0.0, tokens.numel() * widest)

@@ -62,8 +62,6 @@ def train_run(
         with _nothing_left(run):
             base, tokenizers = (start.settings, start.tokenizers) if start else ({}, None)
             corpus = prepare(settings, run / "data", tell, settle, base, tokenizers)
-            if start:
-                start.check(corpus.recipe)
             Dev(corpus.dev, corpus.source, corpus.target, corpus.recipe)  # a fault in these pairs is told now
     recipe = corpus.recipe
     if recipe.train.threads:

@@ -15,24 +15,9 @@ from ojak.corpus.read import files_of, stream_pairs
 from ojak.errors import UseError
 
 
-def layout(args: argparse.Namespace) -> Layout:
-    """How the files of a command line are laid out."""
-    return Layout(
-        source=args.source,
-        target=args.target,
-        source_column=args.source_column,
-        target_column=args.target_column,
-        label_column=args.label_column,
-        group_column=args.group_column,
-        header=args.header,
-        sheet=args.sheet,
-        encoding=args.encoding,
-    )
-
-
 def pairs(args: argparse.Namespace, files: Sequence[str], notes: Notes, whole: bool = False) -> Iterator[Pair]:
     """The pairs of the files as they are read, those that lack a side too unless they must be `whole`."""
-    how = layout(args)
+    how = Layout.of(args)
     return chain.from_iterable(stream_pairs(file, how, notes, whole) for file in files_of(files))
 
 
