@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,16 +25,23 @@ class Display(Protocol):
 
 
 class History:
-    """Writes events. Those after `update` in an older history are dropped: the run goes on from there."""
+    """Writes events. Those after `update` in an older history are dropped: the run goes on from that checkpoint, or
+    begins anew where it is −1. A process that was killed between a checkpoint and its event has that written for it."""
 
     def __init__(self, run: Path, update: int, display: Display) -> None:
         self._path = run / "history.jsonl"
-        if self._path.exists():
-            kept = [line for line in self._path.read_text(encoding="utf-8").split("\n") if _before(line, update)]
+        if anew := self._path.exists():
+            text = self._path.read_text(encoding="utf-8", errors="replace")
+            kept = [line for line in text.split("\n") if _before(line, update)]
+            event = {"event": "checkpoint", "update": update, "message": f"{update:08d}"}
+            if update >= 0 and not any(event.items() <= json.loads(line).items() for line in kept):
+                kept.append(json.dumps(event))
             files.write(self._path, "".join(line + "\n" for line in kept))
-        with files.explained(self._path):
-            self._file = self._path.open("a", encoding="utf-8")
-            self._board = _Board(run / "events", update)
+        with files.explained(self._path), ExitStack() as opened:
+            self._file = opened.enter_context(self._path.open("a", encoding="utf-8"))
+            self._board = opened.enter_context(closing(_Board(run / "events")))
+            self._board.begin(update, anew)
+            opened.pop_all()  # all went well: they stay open
         self._display = display
 
     def write(self, event: str, update: int, values: Mapping[str, float | str]) -> None:
@@ -46,12 +53,20 @@ class History:
             self._board.write(event, update, {k: v for k, v in values.items() if isinstance(v, int | float)})
         self._display.event(entry)
 
+    def show(self, event: str, update: int, values: Mapping[str, float | str]) -> None:
+        """Shows an event between those that are written, where someone looks on."""
+        self._display.event({"event": event, "update": update, "live": True, **values})
+
+    def settle(self) -> None:
+        """Makes what was written last through a power cut, before a checkpoint counts on it."""
+        with files.explained(self._path):
+            os.fsync(self._file.fileno())
+
     def close(self) -> None:
-        """Finishes the files and the display."""
+        """Finishes the files."""
         for file in (self._file, self._board):
             with suppress(OSError):  # every event was flushed; what a full disk did not take was told then
                 file.close()
-        self._display.close()
 
 
 class _Board:
@@ -61,14 +76,18 @@ class _Board:
     fills and holds the training up for ever.
     """
 
-    def __init__(self, folder: Path, update: int) -> None:
-        from tensorboardX.proto.event_pb2 import Event, SessionLog  # half a second to import
-        from tensorboardX.record_writer import RecordWriter
+    def __init__(self, folder: Path) -> None:
+        from tensorboardX.record_writer import RecordWriter  # half a second to import
 
         folder.mkdir(exist_ok=True)
         self._records = RecordWriter(str(folder / f"events.out.tfevents.{time.time_ns()}.{os.getpid()}"))
+
+    def begin(self, update: int, anew: bool) -> None:
+        """Says what the file is; `anew` that it takes the place of what came after the update in files before it."""
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
         self._add(Event(wall_time=time.time(), file_version="brain.Event:2"))
-        if update:  # what was shown of later updates has not happened
+        if anew:
             start = SessionLog(status=SessionLog.START)
             self._add(Event(wall_time=time.time(), step=update + 1, session_log=start))
 
@@ -110,7 +129,7 @@ class Lines:
     def event(self, event: dict[str, Any]) -> None:
         now = time.monotonic()
         if event["event"] == "update":
-            if now - self._last < self._every:
+            if event.get("live") or now - self._last < self._every:
                 return
             self._last = now
         print(f"{self._name}{describe(event)}", file=sys.stderr, flush=True)
@@ -125,10 +144,15 @@ class Bar:
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
 
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), console=self._console
+            TextColumn("{task.description}", table_column=Column(ratio=1)),  # on as many lines as it takes
+            BarColumn(bar_width=16),
+            TextColumn("{task.percentage:>3.0f}%"),
+            console=self._console,
+            expand=True,
         )
         self._task = self._progress.add_task("starting", total=1.0)
         self._progress.start()
@@ -152,9 +176,11 @@ def describe(event: dict[str, Any]) -> str:
     """An event as a line for a reader."""
     kind, update = event["event"], event["update"]
     if kind == "update":
+        held = size(event.get("gpu_memory") or event["memory"])
         return (
             f"update {update}, pass {event['epoch'] + 1}: loss {event['loss']:.3f}, "
-            f"{event['tokens_per_second']:,.0f} tokens/s, {clock(event['remaining'])} left at most"
+            f"{event['tokens_per_second']:,.0f} tokens/s, {held}, validation in {clock(event['validation_in'])}, "
+            f"{clock(event['remaining'])} left at most"
         )
     if kind == "validation":
         best = " (best so far)" if event["best"] else ""
@@ -168,6 +194,11 @@ def describe(event: dict[str, Any]) -> str:
 
 def _metrics(event: dict[str, Any]) -> str:
     return ", ".join(f"{name} {event[key]:.1f}" for key, name in (("bleu", "BLEU"), ("chrf", "chrF")) if key in event)
+
+
+def size(count: float) -> str:
+    """1234567890 → 1.2 GB; 45678901 → 46 MB"""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def clock(seconds: float) -> str:
