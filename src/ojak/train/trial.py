@@ -2,9 +2,9 @@
 not.
 
 A GPU, and a limit on the address space, refuse memory with an error. Linux does not: it ends the process later. So on
-a CPU an eighth, a quarter and a half of a batch are tried before it, and the peak of each is foretold from those of the
-two before and compared with what is left. (For a Transformer of width 256 the peak of the whole was foretold to 2 %; but
-when it was learnt from again it took up to 14 % more, as memory falls to pieces.)
+a CPU an eighth, a quarter and a half of a batch are tried before it, and the peak of each is foretold from those of
+the two before and compared with what is left. (For a Transformer of width 256 the peak of the whole was foretold to
+2 %; but when it was learnt from again it took up to 14 % more, as memory falls to pieces.)
 """
 
 from __future__ import annotations
