@@ -96,6 +96,10 @@ def _train(settings: Mapping[str, Any], run: Path, shown: Display, resume: bool,
     translator = Translator(Loaded(model, source, target, recipe.search, recipe.languages))
     optimizer = make_optimizer(model, recipe.train)
 
+    def write_card(found: Validation) -> None:
+        text = card(recipe, progress, found, model.parameter_count(), len(corpus.store))
+        files.write(run / "model" / "README.md", text)
+
     progress, damaged = Progress(data=corpus.fingerprint), list[str]()
     if saved:
         progress, damaged = checkpoint.load_newest(run, model, optimizer, progress.data)
@@ -107,7 +111,10 @@ def _train(settings: Mapping[str, Any], run: Path, shown: Display, resume: bool,
             begin_again(run)
         elif progress.ended and (end := _end(run)):
             shown.event(end)
-            return Validation(end["nll"], end["bleu"], end["chrf"])
+            found = Validation(end["nll"], end["bleu"], end["chrf"])
+            if not (run / "model" / "README.md").exists():  # it was killed just then
+                write_card(found)
+            return found
 
     def data(recipe: Recipe) -> tuple[Training, Dev]:
         return Training(corpus.store, source, target, recipe), Dev(corpus.dev, source, target, recipe)
@@ -143,7 +150,7 @@ def _train(settings: Mapping[str, Any], run: Path, shown: Display, resume: bool,
         found = loop(Job(run, recipe, translator, optimizer, training, dev, progress, history, meter, stop))
     finally:
         history.close()
-    files.write(run / "model" / "README.md", card(recipe, progress, found, model.parameter_count(), len(training)))
+    write_card(found)
     return found
 
 
