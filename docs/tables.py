@@ -415,9 +415,10 @@ def faults() -> list[str]:
     every = next(iter(result["models"].values()))["save_every"]
     return [
         *lines,
-        "Medians; an update is of 4,096 tokens a side. Writing includes the sums and waiting for the disk. The memory",
-        "is what the process holds at most while it writes, above what it held before. The share is that of one",
-        f"checkpoint in {every} updates, `train.save_every` by default.",
+        "Medians; an update is of 4,096 tokens a side, in seconds of the processor for each thread. Writing, by the",
+        "clock, includes the sums and waiting for the disk. The memory is what the process holds at most while it",
+        f"writes, above what it held before. The share is that of one checkpoint in {every} updates,",
+        "`train.save_every` by default.",
         "",
         *table([*header, "share of training"], rows),
         *made_by({"checkpoints": result}, {}),
