@@ -403,7 +403,6 @@ def faults() -> list[str]:
             f"{one['parameters'] / 1e6:.1f} M",
             f"{one['bytes'] / 1e6:,.0f} MB",
             f"{one['took']:.2f} s",
-            f"{one['slowest']:.2f} s",
             f"{one['memory'] / 1e6:,.0f} MB",
             f"{one['loading']:.2f} s",
             f"{one['update']:.2f} s",
@@ -411,7 +410,7 @@ def faults() -> list[str]:
         ]
         for name, one in result["models"].items()
     ]
-    header = ["Transformer", "parameters", "on the disk", "to write", "slowest", "more memory", "to read", "an update"]
+    header = ["Transformer", "parameters", "on the disk", "to write", "more memory", "to read", "an update"]
     every = next(iter(result["models"].values()))["save_every"]
     return [
         *lines,
