@@ -27,17 +27,22 @@ from ojak.train.update import update
 
 SPARE = 0.85
 """share of what is left that the trial may take"""
-REFUSED = ("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc", "could not create a memory")
-"""what torch and oneDNN say when the system refuses memory"""
+REFUSED = (
+    *("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc"),
+    *("could not create a memory", "could not create a primitive", "could not execute a primitive"),
+)
+"""what torch and oneDNN say when the system refuses memory; the last of them may have other reasons too"""
+
+MORE = "the system would end the process for it"
 
 Data = tuple[Training, Dev]
 
 
 class _TooLarge(Exception):
-    """The batches do not fit. `share` of them might."""
+    """The batches do not fit, as `why` says. `share` of them might."""
 
-    def __init__(self, share: float) -> None:
-        super().__init__()
+    def __init__(self, share: float, why: str) -> None:
+        super().__init__(why)
         self.share = share
 
 
@@ -68,8 +73,8 @@ def fit(
             longest = max(max(batch.source.shape[1], batch.target_in.shape[1]) for batch in (*learn, *look))
             if budget <= longest:
                 raise OjakError(
-                    f"A pair of {longest} tokens must fit into memory with the model and its optimizer, but does not. "
-                    "Make model.width or the layers smaller, lower model.max_length, or free memory."
+                    f"A pair of {longest} tokens must fit into memory with the model and its optimizer, but does not: "
+                    f"{found}. Make model.width or the layers smaller, lower model.max_length, or free memory."
                 ) from None
             recipe = _with_budget(recipe, max(longest, min(budget - 1, int(budget * found.share))))
         else:
@@ -107,7 +112,7 @@ def _try(
         del held
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or any(words in str(error).lower() for words in REFUSED):
-            raise _TooLarge(0.5) from None
+            raise _TooLarge(0.5, str(error).split("\n")[0] or "memory was refused") from None
         raise
 
 
@@ -129,12 +134,13 @@ def _watched(batch: Batch, ceiling: int | None, work: Callable[[Batch], object])
             (few, small), (more, large) = seen[-2:]
             each = (large - small) / max(1, more - few)
             if large + each * (pairs - more) > ceiling:
-                raise _TooLarge(min(0.9, max(0.1, (more + (ceiling - large) / each) / len(batch.source))))
+                fits = (more + (ceiling - large) / each) / len(batch.source)
+                raise _TooLarge(min(0.9, max(0.1, fits)), MORE)
         memory.forget_peak()
         work(part)
         seen.append((pairs, memory.peak()))
         if seen[-1][1] > ceiling:
-            raise _TooLarge(0.5)
+            raise _TooLarge(0.5, MORE)
 
 
 def _ceiling(device: torch.device, pending: int) -> int | None:
