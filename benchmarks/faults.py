@@ -211,7 +211,7 @@ def main() -> None:
                 poisoned = Case(folder / "nan", "gru-additive-fp32", server, poison=0.006)
             tally.add("nan", nan(poisoned, generator))
             if number < 3:
-                tally.add("memory", refused(server, folder, (100, 200, 300)[number]))
+                tally.add("memory", refused(server, folder, (600, 700, 800)[number]))
             write()
     if tally.faults:
         print(*tally.faults, sep="\n", file=sys.stderr)

@@ -40,6 +40,16 @@ def available() -> int | None:
     return max(0, min(found)) if found else None
 
 
+def address_space() -> int:
+    """Bytes of addresses left to this process under a limit of them (RLIMIT_AS); 0 where there is none."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return 0 if most == resource.RLIM_INFINITY else max(0, most - _status("VmSize"))
+
+
 def on_device(device: torch.device) -> dict[str, float]:
     """Memory as numbers of the history: bytes held now and at most, of the process, and of the GPU where there is
     one."""

@@ -100,6 +100,8 @@ def _try(
     ceiling = _ceiling(model.device, sum(weight.nbytes for weight in pending))
     try:
         held = [torch.empty_like(weight) for weight in pending]
+        # Addresses that the trial leaves free are taken while it lasts; untouched, they cost nothing.
+        held.append(torch.empty(int((1 - SPARE) * memory.address_space()), dtype=torch.uint8))
         with closing(Working(model, recipe.train)) as working:
             idle = _Idle(model.parameters(), lr=0.0)
             model.train()
