@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,8 @@ class Counts:
     signature: str = ""
     lower: bool = False
     """whether lower is better"""
+    digits: int = 2
+    """that are shown after the point"""
 
     def score(self, places: Sequence[int] | None = None) -> float:
         """The score of the whole corpus, or of the sentences at these places."""
@@ -41,8 +43,7 @@ class Counts:
 
     def part(self, places: Sequence[int]) -> Counts:
         """The same of these sentences alone."""
-        rows = self.rows[list(places)]
-        return Counts(self.name, rows, self.value, self.sentence, self.signature, self.lower)
+        return replace(self, rows=self.rows[list(places)])
 
     def sentences(self) -> list[float]:
         """The score of each sentence."""
@@ -57,7 +58,7 @@ def counted(measure: Measure, hypotheses: Sequence[str], references: Sequence[st
 
 def perplexity(scores: Sequence[float], tokens: Sequence[int]) -> Counts:
     """Of the log-probabilities of given targets and the tokens each has, the end included."""
-    return _ratio("perplexity", [-score for score in scores], tokens, _exp, "a token of the model's own", lower=True)
+    return _ratio("perplexity", [-score for score in scores], tokens, _exp, "a token of the model's own")
 
 
 def bits(scores: Sequence[float], references: Sequence[str]) -> Counts:
@@ -65,12 +66,12 @@ def bits(scores: Sequence[float], references: Sequence[str]) -> Counts:
     that cut text in other ways."""
     needed = [-score / math.log(2) for score in scores]
     lengths = [len(text) for text in references]
-    return _ratio("bits/character", needed, lengths, float, "a character of the reference", lower=True)
+    return _ratio("bits/character", needed, lengths, float, "a character of the reference", digits=3)
 
 
 def given(name: str, scores: Sequence[float]) -> Counts:
     """Scores of sentences that were made elsewhere, such as COMET's; the corpus has their mean."""
-    return _ratio(name, scores, [1] * len(scores), float, "the mean of given scores")
+    return _ratio(name, scores, [1] * len(scores), float, "the mean of given scores", lower=False, digits=4)
 
 
 def _exp(value: float) -> float:
@@ -83,10 +84,11 @@ def _ratio(
     below: Sequence[float],
     final: Callable[[float], float],
     signature: str,
-    lower: bool = False,
+    lower: bool = True,
+    digits: int = 2,
 ) -> Counts:
     def value(row: Row) -> float:
         return final(row[0] / row[1]) if row[1] else 0.0
 
     rows = np.array([above, below], dtype=np.float64).T
-    return Counts(name, rows, value, value, signature, lower)
+    return Counts(name, rows, value, value, signature, lower, digits)

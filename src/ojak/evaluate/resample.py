@@ -50,6 +50,7 @@ class Paired:
     p_randomisation: float | None
     wins: float | None
     """share of the resampled corpora in which the system is the better one, ties counting half"""
+    digits: int = 2
 
     @property
     def significant(self) -> bool:
@@ -97,7 +98,7 @@ def paired(base: Sequence[Counts], other: Sequence[Counts], chance: Chance) -> l
             better = -differences if two.lower else differences
             wins = float(np.mean(better > 0) + np.mean(better == 0) / 2)
         p_random = None if shuffled is None else _p(shuffled[place], abs(difference))
-        found.append(Paired(one.name, difference, low, high, p_bootstrap, p_random, wins))
+        found.append(Paired(one.name, difference, low, high, p_bootstrap, p_random, wins, one.digits))
     return found
 
 
