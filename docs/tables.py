@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import korean as korean_benchmark  # noqa: E402
 import lineage as lineage_benchmark  # noqa: E402
+
 from ojak.look import charts  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"

@@ -27,7 +27,8 @@ LAYERS: list[tuple[str, ...]] = [
     ("ojak.search",),
     ("ojak.translate",),
     ("ojak.train",),
-    ("ojak.evaluate.report", "ojak.look", "ojak.lab", "ojak.export", "ojak.serve"),
+    tuple(f"ojak.{name}" for name in "evaluate.report evaluate.measured evaluate.table evaluate.page".split())
+    + tuple(f"ojak.{name}" for name in "look lab export serve".split()),
     ("ojak.commands",),
     ("ojak.cli",),
     ("ojak.__main__",),

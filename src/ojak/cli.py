@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument(
         "--hypotheses",
         metavar="FILE",
-        help="translations to score beside the targets: columns of both log-probabilities, BLEU, chrF2, chrF2++ and TER",
+        help="translations to score beside the targets: columns of both log-probabilities, BLEU, chrF2, chrF2++, TER",
     )
     score.add_argument("--corpus", action="store_true", help="of all pairs together: perplexity, bits a character")
     score.add_argument(

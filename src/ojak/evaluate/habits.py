@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 from ojak.corpus.split import fold
 
@@ -36,7 +37,7 @@ def habits(texts: Sequence[str], sources: Sequence[str]) -> Habits:
     words = pairs = again = there = same = empty = 0
     for text, source in zip(texts, sources, strict=True):
         said, given = _words(text), set(_words(source))
-        neighbours = list(zip(said, said[1:], strict=False))
+        neighbours = list(pairwise(said))
         pairs += len(neighbours)
         again += len(neighbours) - len(set(neighbours))
         words += len(said)

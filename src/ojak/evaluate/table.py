@@ -56,9 +56,9 @@ def difference(found: Paired) -> str:
     if found.low is not None and found.high is not None:
         said += f" ({found.low:+.{digits}f} to {found.high:+.{digits}f})"
     if found.p_randomisation is not None:
-        said += f", p {found.p_randomisation:.3g}"
+        said += f", p {found.p_randomisation:.2g}"
     if found.p_bootstrap is not None:
-        said += f", bootstrap p {found.p_bootstrap:.3g}"
+        said += f", bootstrap p {found.p_bootstrap:.2g}"
     return said + (" *" if found.significant else "")
 
 

@@ -19,9 +19,9 @@ DASHES = ("", "6 3", "2 3", "8 3 2 3", "4 2", "1 3")
 OTHERS = "#bbbbbb"
 WIDTH, LABELS, BAR, GAP = 760, 260, 20, 8
 _INK = 'class="ink" fill="#1b2230"'
-_SOFT = 'class="soft" fill="#5b6472"'
+_SOFT = 'class="pale" fill="#5b6472"'
 STYLE = (
-    "svg .ink{fill:var(--ink)}svg .soft{fill:var(--soft)}svg .paper{fill:var(--paper)}svg .rule{stroke:var(--line)}"
+    "svg .ink{fill:var(--ink)}svg .pale{fill:var(--soft)}svg .paper{fill:var(--paper)}svg .rule{stroke:var(--line)}"
     + "".join(f"svg .f{n}{{fill:var(--s{n})}}svg .l{n}{{stroke:var(--s{n})}}" for n in range(len(COLOURS)))
 )
 _FONT = "sans-serif"
@@ -177,7 +177,8 @@ def _ticks(series: Sequence[Series]) -> list[float]:
     if least >= 0 and least < most / 3:
         least = 0.0
     if most <= least:
-        most = least + 1
+        apart = abs(least) / 10 or 1.0
+        least, most = least - apart, most + apart
     rough = (most - least) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
