@@ -56,16 +56,16 @@ def compared(reference: str, first: str, second: str | None, cut: Callable[[str]
 
 
 def _segments(text: str, places: Sequence[tuple[int, int]], marks: Sequence[int]) -> list[Segment]:
-    """The text in runs of words with the same marks; spaces between unlike ones are unmarked."""
-    found: list[Segment] = []
-    end = 0
+    """The text in runs of the same marks; a space is marked where the words on both sides are alike."""
+    runs: list[Segment] = []
+    end, before = 0, 0
     for (begin, last), mark in zip(places, marks, strict=True):
-        between = text[end:begin]
-        if found and found[-1][1] == mark:
-            found[-1] = (found[-1][0] + between + text[begin:last], mark)
-        else:
-            if between:
-                found.append((between, 0))
-            found.append((text[begin:last], mark))
-        end = last
-    return [*found, (text[end:], 0)] if text[end:] else found
+        runs += [(text[end:begin], mark if mark == before else 0), (text[begin:last], mark)]
+        end, before = last, mark
+    found: list[Segment] = []
+    for part, mark in [*runs, (text[end:], 0)]:
+        if part and found and found[-1][1] == mark:
+            found[-1] = (found[-1][0] + part, mark)
+        elif part:
+            found.append((part, mark))
+    return found

@@ -56,7 +56,7 @@ class Measure:
 
     def value(self, row: Sequence[float]) -> float:
         """The score of a row, or of a sum of rows."""
-        return float(self.metric._compute_score_from_stats(row).score)
+        return float(self.metric._compute_score_from_stats(list(row)).score)
 
     def sentence(self, row: Sequence[float]) -> float:
         """The score of one sentence: BLEU with no longer n-grams than the sentence has (`eff:yes`), else as `value`."""
