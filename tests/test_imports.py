@@ -27,7 +27,10 @@ LAYERS: list[tuple[str, ...]] = [
     ("ojak.search",),
     ("ojak.translate",),
     ("ojak.train",),
-    tuple(f"ojak.{name}" for name in "evaluate.report evaluate.measured evaluate.table evaluate.page".split())
+    tuple(
+        f"ojak.{name}"
+        for name in "evaluate.report evaluate.measured evaluate.table evaluate.plots evaluate.listing evaluate.page".split()
+    )
     + tuple(f"ojak.{name}" for name in "look lab export serve".split()),
     ("ojak.commands",),
     ("ojak.cli",),

@@ -23,7 +23,7 @@ from sacrebleu.significance import PairedTest
 
 from ojak.corpus.pair import Pair
 from ojak.errors import DataError, UseError
-from ojak.evaluate import buckets, counts, metrics, outside, page, resample
+from ojak.evaluate import buckets, counts, listing, metrics, outside, page, resample
 from ojak.evaluate.habits import habits, length_ratio
 from ojak.evaluate.marks import REFERENCE, RIVAL, compared, spans
 from ojak.evaluate.measured import Forced, Report, System, Timed, measure
@@ -372,7 +372,7 @@ def test_the_page_holds_what_json_says_and_fetches_nothing(systems: int) -> None
 
 
 def test_a_page_of_many_pairs_keeps_those_that_tell_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "MOST", 10)
+    monkeypatch.setattr(listing, "MOST", 10)
     reader = Reader()
     reader.feed(page.html(report()))
     data = json.loads(reader.data)
