@@ -27,11 +27,10 @@ LAYERS: list[tuple[str, ...]] = [
     ("ojak.search",),
     ("ojak.translate",),
     ("ojak.train",),
-    tuple(
-        f"ojak.{name}"
-        for name in "evaluate.report evaluate.measured evaluate.table evaluate.plots evaluate.listing evaluate.page".split()
-    )
-    + tuple(f"ojak.{name}" for name in "look lab export serve".split()),
+    (
+        *(f"ojak.evaluate.{name}" for name in "report measured table plots listing page".split()),
+        *("ojak.look", "ojak.lab", "ojak.export", "ojak.serve"),
+    ),
     ("ojak.commands",),
     ("ojak.cli",),
     ("ojak.__main__",),
