@@ -391,6 +391,12 @@ def test_a_report_of_several_systems() -> None:
     assert sum(found["pairs_by_label"].values()) == found["pairs"] == 60
 
 
+def test_the_table_has_what_one_system_alone_has() -> None:
+    table = report(2).table()
+    assert "perplexity" in table and "bits/character" in table
+    assert re.search(r"COMET +the mean of given scores\n +other +0\.5000 \(0\.5000 to 0\.5000\) +not comparable", table)
+
+
 def test_perplexities_compare_only_over_the_same_tokens() -> None:
     pairs = [Pair("x", text) for text in REFERENCES[:5]]
     made = [

@@ -32,18 +32,18 @@ def _one(report: Report) -> list[str]:
 
 def _several(report: Report) -> list[str]:
     """Each score with its interval, then how far it is from the baseline's and whether by chance."""
-    first, *others = report.systems
     lines = []
-    for score in first.scores:
-        lines += [f"{score.name}   {score.signature}", f"  {_name(first.system.name)} {score.said():28} baseline"]
-        for other, compared in zip(others, report.comparisons, strict=True):
-            mine = next((one for one in other.scores if one.name == score.name), None)
+    every = {score.name: score for found in reversed(report.systems) for score in found.scores}
+    for name in dict.fromkeys(score.name for found in report.systems for score in found.scores):
+        lines.append(f"{name}   {every[name].signature}")
+        for place, found in enumerate(report.systems):
+            mine = next((score for score in found.scores if score.name == name), None)
             if mine is None:
                 continue
-            how = next((one for one in compared if one.name == score.name), None)
-            lines.append(
-                f"  {_name(other.system.name)} {mine.said():28} {difference(how) if how else 'not comparable'}"
-            )
+            compared = report.comparisons[place - 1] if place else []
+            how = next((one for one in compared if one.name == name), None)
+            said = difference(how) if how else "not comparable" if place else "baseline"
+            lines.append(f"  {_name(found.system.name)} {mine.said():28} {said}")
     if any(each.significant for compared in report.comparisons for each in compared):
         lines.append("* differs by more than chance (p < 0.05)")
     return lines
