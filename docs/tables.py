@@ -13,7 +13,8 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import korean as korean_benchmark  # noqa: E402
 import lineage as lineage_benchmark  # noqa: E402
-import plots  # noqa: E402
+
+from ojak.look import charts  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 MISSING = "not measured yet"
@@ -295,7 +296,7 @@ def speed_pictures() -> dict[str, str]:
             if name.startswith(kind)
         }
         ours = [name for name in values if "ojak" in name]
-        found[path] = plots.bars(f"Training, {kind}: target tokens a second", values, ours)
+        found[path] = charts.bars(f"Training, {kind}: target tokens a second", values, ours)
     return found
 
 

@@ -27,7 +27,10 @@ LAYERS: list[tuple[str, ...]] = [
     ("ojak.search",),
     ("ojak.translate",),
     ("ojak.train",),
-    ("ojak.evaluate.report", "ojak.look", "ojak.lab", "ojak.export", "ojak.serve"),
+    (
+        *(f"ojak.evaluate.{name}" for name in "report measured table plots listing page".split()),
+        *("ojak.look", "ojak.lab", "ojak.export", "ojak.serve"),
+    ),
     ("ojak.commands",),
     ("ojak.cli",),
     ("ojak.__main__",),

@@ -37,7 +37,10 @@ def html(translation: Translation | Sequence[Translation], view: str = "mean") -
     }
     title = f"Attention: {one_line(several[0].source)}" if len(several) == 1 else "Attention"
     return Template(_part("page.html")).substitute(
-        title=escape(title), style=_part("page.css").replace("FONTS", FONTS), script=_part("page.js"), data=_json(data)
+        title=escape(title),
+        style=_part("page.css").replace("FONTS", FONTS),
+        script=_part("page.js"),
+        data=script_json(data),
     )
 
 
@@ -66,7 +69,7 @@ def _sentence(translation: Translation, view: str) -> dict[str, Any]:
     }
 
 
-def _json(data: dict[str, Any]) -> str:
+def script_json(data: dict[str, Any]) -> str:
     """JSON that may stand inside a script element: nothing in it can close the element or upset a reader."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     # The characters escaped can stand in strings only, so every one may be written by its number.
