@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from ojak.errors import StorageError, UseError
 from ojak.look import figures, fonts, labels, scale
 from ojak.result import Alternative, Translation
+from ojak.words import word_starts
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = (
@@ -148,13 +149,27 @@ def test_names_on_the_figure() -> None:
         assert f"Attention: {name}\n" in figures.terminal(KOREAN, view, 80, False)
 
 
-@pytest.mark.parametrize("part", [scale.PAPER, scale.NIGHT])
+@pytest.mark.parametrize("part", [scale.PAPER, scale.NIGHT, scale.PAPER_BELOW, scale.NIGHT_BELOW])
 def test_scales_go_one_way_in_lightness(part: tuple[tuple[float, scale.Colour], ...]) -> None:
     light = [scale._lightness(scale.colour(i / 100, part)) for i in range(101)]
     steps = np.diff(light)
     assert (steps <= 0).all() or (steps >= 0).all()
-    assert scale.colour(-1, part) == part[0][1]
+    assert scale.colour(0, part) == part[0][1]
     assert scale.colour(2, part) == part[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("above", "below"), [(scale.PAPER, scale.PAPER_BELOW), (scale.NIGHT, scale.NIGHT_BELOW)], ids=["paper", "night"]
+)
+def test_what_is_below_zero_has_the_other_hue_and_about_the_same_lightness(
+    above: tuple[tuple[float, scale.Colour], ...], below: tuple[tuple[float, scale.Colour], ...]
+) -> None:
+    assert scale.colour(-2, above) == below[-1][1] and scale.colour(-0.0, above) == above[0][1]
+    for weight in (0.1, 0.3, 0.6, 1.0):
+        (red, _, blue), (other_red, _, other_blue) = scale.colour(weight, above), scale.colour(-weight, above)
+        assert (blue - red) - (other_blue - other_red) > 60  # blue against orange, which nearly every eye tells apart
+        lightness = [scale._lightness(scale.colour(sign * weight, above)) ** 0.5 for sign in (1, -1)]
+        assert abs(lightness[0] - lightness[1]) < 0.2
 
 
 def test_256_colours_grow_lighter_with_the_weight() -> None:
@@ -178,8 +193,8 @@ def test_labels() -> None:
     assert labels.label("\u0301") == "◌\u0301"
     assert labels.label("\u11af") == "◌\u11af"  # a final consonant without its syllable
     assert labels.label("각") == "각"  # composed, so that one syllable is one cell
-    assert labels.word_starts(("▁a", "b", "▁c", "<0xEC>", "</s>")) == [False, False, True, False, True]
-    assert labels.word_starts(("a", "b", "</s>")) == [False, False, False]
+    assert word_starts(("▁a", "b", "▁c", "<0xEC>", "</s>")) == [False, False, True, False, True]
+    assert word_starts(("a", "b", "</s>")) == [False, False, False]
 
 
 def test_columns_of_a_terminal() -> None:
