@@ -88,14 +88,12 @@ def parser() -> argparse.ArgumentParser:
     look.add_argument(
         "--view",
         default="mean",
-        help="weights, norms, rollout, occlusion, gradient, integrated or share; or an attention view, a layer, or mean "
-        "(mean: weights of all); see docs/looking.md",
+        help="weights, norms, rollout, occlusion, gradient, integrated or share; or an attention view, a layer, or "
+        "mean (mean: weights of all); see docs/looking.md",
     )
     look.add_argument("--layer", type=int, metavar="N", help="of attention, counted from 0 (default: all)")
     look.add_argument("--head", type=int, metavar="N", help="of the layer, counted from 0 (default: all)")
-    look.add_argument(
-        "--self", dest="own", choices=("encoder", "decoder"), help="self-attention instead, of this side"
-    )
+    look.add_argument("--self", dest="own", choices=("encoder", "decoder"), help="self-attention instead, of this side")
     look.add_argument("--words", action="store_true", help="merge the pieces of words")
     look.add_argument(
         "--before", action="store_true", help="with gradient or integrated: columns for the target words before, too"

@@ -43,5 +43,6 @@ def joined(pieces: Sequence[str]) -> str:
     """A word's pieces as one text, bytes as the characters that they spell."""
     text = ""
     for spelt, run in groupby(pieces, lambda piece: _BYTES.fullmatch(piece) is not None):
-        text += bytes(int(piece[3:5], 16) for piece in run).decode("utf-8", "replace") if spelt else "".join(run)
+        alike = list(run)
+        text += bytes(int(piece[3:5], 16) for piece in alike).decode("utf-8", "replace") if spelt else "".join(alike)
     return text

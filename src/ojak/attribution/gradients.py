@@ -17,7 +17,6 @@ from ojak.batch import Batch
 from ojak.model.embedding import Given
 from ojak.model.seam import Seq2Seq
 from ojak.search import forced
-from ojak.search.forced import token_log_probabilities
 from ojak.text.vocabulary import BOS, EOS
 
 TOKENS = 4096
@@ -64,13 +63,12 @@ def said(model: Seq2Seq, pair: Batch, source: Tensor, target: Tensor, at: Tensor
     reading = given(model, source, target)
     ids = pair.source.expand(count, -1), pair.target_in[:, :length].expand(count, -1)
     states = reading(*ids).states[torch.arange(count, device=at.device), at]
-    logits = reading.output(states)
-    return token_log_probabilities(logits if logits.dtype == torch.float64 else logits.float(), pair.target_out[0, at])[0]
+    return forced.token_log_probabilities(reading.output(states), pair.target_out[0, at])[0]
 
 
 def along(model: Seq2Seq, pair: Batch, points: Sequence[Vectors], shares: Sequence[float], by: Vectors) -> Vectors:
-    """Σ_p share_p ∂ log p(y_t) / ∂x_j · by_j, with the gradients taken at the `points`: of the source's tokens (T,S), and
-    of the target's so far (T,T).
+    """Σ_p share_p ∂ log p(y_t) / ∂x_j · by_j, with the gradients taken at the `points`: of the source's tokens (T,S),
+    and of the target's so far (T,T).
 
     A row for each point and token, and one way back for many of them: the sum of the rows' scores has each row's own
     gradient at its own vectors. Rows are in the order of t, since a token's prefix is all of the target it needs.

@@ -63,8 +63,8 @@ class Inside:
         """Why the view has no meaning for this model; None where it has one."""
         if view in _OF_ATTENTION and not self.model.views:
             return (
-                "The model must have attention to show where it looked, but this one has no attention views: it squeezes "
-                "the source into one vector. Look by occlusion, gradient or integrated; or train with "
+                "The model must have attention to show where it looked, but this one has no attention views: it "
+                "squeezes the source into one vector. Look by occlusion, gradient or integrated; or train with "
                 "model.attention=additive (or dot, general, scaled_dot), or with model.architecture=transformer."
             )
         if isinstance(self.model, Ensemble) and view not in ("weights", "occlusion"):
@@ -73,8 +73,8 @@ class Inside:
             return "Norms need the vectors that attention adds, which this model does not tell."
         if view in ("rollout", "encoder", "decoder") and not isinstance(self.model, SelfAttends):
             return (
-                f"{'Rollout goes' if view == 'rollout' else 'These maps go'} through layers of self-attention, but this "
-                "model's encoder and decoder are recurrent and have none; train with model.architecture=transformer."
+                f"{'Rollout goes' if view == 'rollout' else 'These maps go'} through layers of self-attention, but "
+                "this model's encoder and decoder are recurrent and have none; train with model.architecture=transformer."
             )
         return None
 
@@ -93,11 +93,12 @@ class Inside:
     ) -> Map:
         """The map (target, source) of one view.
 
-        `view` is one of VIEWS, or the name of an attention view or of a layer, which means its weights. A `layer` and a `head` can be chosen of those that attention makes (weights, norms, rollout), counted from 0;
-        all are meant where none is chosen. `words` merges pieces: a word is taken out as a whole by occlusion, else the
-        columns of its pieces are added; of its rows there is the sum of log-probabilities, or the mean of shares.
-        `before` (gradient, integrated) adds columns for the target tokens before. Raises UseError where the view is
-        unknown, or has no meaning for the model.
+        `view` is one of VIEWS, or the name of an attention view or of a layer, which means its weights. A `layer` and a
+        `head` can be chosen of those that attention makes (weights, norms, rollout), counted from 0; all are meant
+        where none is chosen. `words` merges pieces: a word is taken out as a whole by occlusion, else the columns of
+        its pieces are added; of its rows there is the sum of log-probabilities, or the mean of shares. `before`
+        (gradient, integrated) adds columns for the target tokens before. Raises UseError where the view is unknown, or
+        has no meaning for the model.
         """
         named = "" if view in VIEWS else view
         view = view if view in VIEWS else "weights"
@@ -136,9 +137,7 @@ class Inside:
         )
         return _merged_rows(made) if words else made
 
-    def compared(
-        self, shown: Map, views: Sequence[str] = COMPARED, words: bool = False
-    ) -> tuple[Map, list[Map]]:
+    def compared(self, shown: Map, views: Sequence[str] = COMPARED, words: bool = False) -> tuple[Map, list[Map]]:
         """The map with a note of how far other views agree with it, and their maps.
 
         Views that have no meaning for the model are passed over; attention is that of all layers.

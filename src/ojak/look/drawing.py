@@ -24,8 +24,8 @@ class Drawing:
     `weights` is `(T, S)`; `source` (S) and `target` (T) are the labels, of columns and rows; the gaps say before which
     of them a word begins. `name` is the view in words and `heading` the figure's; `text_in` and `text_out` are the
     sentence and its translation. `most` is the weight at the end of the scale, and `signed` says whether weights may be
-    below zero; `unit` is what they are, `axes` what columns and rows are. `notes` are lines below the figure, `beside` a
-    short one for each row, or nothing.
+    below zero; `unit` is what they are, `axes` what columns and rows are. `notes` are lines below the figure, `beside`
+    a short one for each row, or nothing.
     """
 
     weights: Attention

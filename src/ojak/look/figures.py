@@ -1,7 +1,7 @@
 """Figures of attention: for a terminal, as SVG, PNG or HTML, in a notebook. numpy only, no torch.
 
-Each takes a Map; or a Translation whose attention `(T, K, S)` was recorded and the name of a view, or "mean". Each raises
-UseError where there is none to draw. `heads` is a page of its own, over all heads at a glance.
+Each takes a Map; or a Translation whose attention `(T, K, S)` was recorded and the name of a view, or "mean". Each
+raises UseError where there is none to draw. `heads` is a page of its own, over all heads at a glance.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = ["heads", "html", "notebook", "png", "save", "svg", "terminal"]
 
 
 def save(shown: Translation | Map, path: str | Path, view: str = "mean", others: Sequence[Map] = ()) -> None:
-    """Write the figure that the path's ending asks for, `.svg`, `.png` or `.html`: whole, or not at all. A page of a Map
-    lets the reader choose among it and `others`.
+    """Write the figure that the path's ending asks for, `.svg`, `.png` or `.html`: whole, or not at all. A page of a
+    Map lets the reader choose among it and `others`.
 
     UseError where the ending is another, StorageError where the file cannot be written.
     """

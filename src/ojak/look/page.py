@@ -22,9 +22,7 @@ from ojak.words import word_starts
 _DIGITS = 4  # of a weight in the page: finer than any eye or readout, and small to store
 
 
-def html(
-    shown: Translation | Map | Sequence[Translation], view: str = "mean", others: Sequence[Map] = ()
-) -> str:
+def html(shown: Translation | Map | Sequence[Translation], view: str = "mean", others: Sequence[Map] = ()) -> str:
     """A self-contained page with the attention map of every view, of one translation or of several to choose from; or
     with a Map, and `others` of the same rows and columns.
 

@@ -219,7 +219,7 @@ def _scale(drawn: Drawing, x: float, y: float) -> tuple[list[str], float]:
     parts.append("</g>")
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         place = x + steps * step * tick
-        told = f"{(2 * tick - 1) * drawn.most:+.2g}" if drawn.signed and tick != 0.5 else f"{tick * (not drawn.signed):g}"
+        told = f"{(2 * tick - 1) * drawn.most:+.2g}" if drawn.signed else f"{tick:g}"
         parts.append(f'<text x="{_n(place)}" y="{_n(y + 25)}" text-anchor="middle">{told}</text>')
     parts.append(f'<text x="{_n(x + steps * step + 12)}" y="{_n(y + 10)}">{drawn.unit}</text></g>')
     return parts, y + 25 + _MARGIN

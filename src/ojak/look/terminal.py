@@ -24,11 +24,13 @@ _BELOW = ((0.75, "≣"), (0.5, "≡"), (0.25, "="), (0.05, "-"), (0.0, "·"))
 
 
 def terminal(shown: Translation | Map, view: str = "mean", width: int | None = None, color: bool | None = None) -> str:
-    """A Map, or the attention map of a Translation, as text, no line wider than `width` columns, without a line end after the last line.
+    """A Map, or the attention map of a Translation, as text, no line wider than `width` columns, without a line end
+    after the last line.
 
     `width` None is the terminal's own, or 80. `color` None is colour where standard output is a terminal and
     NO_COLOR is not set; 24-bit colour where COLORTERM says that there is, else 256 colours. Without colour, cells
-    are filled with `· ░ ▒ ▓ █`, those below zero with `- = ≡ ≣`. A map that is too wide is folded into blocks. UseError where there is no attention.
+    are filled with `· ░ ▒ ▓ █`, those below zero with `- = ≡ ≣`. A map that is too wide is folded into blocks. UseError
+    where there is no attention.
     """
     if width is None:
         width = max(NARROWEST, shutil.get_terminal_size().columns)
@@ -73,18 +75,20 @@ def _caption(drawn: Drawing, width: int) -> list[str]:
 
 
 def _legend(drawn: Drawing, width: int, cells: _Cells) -> list[str]:
-    most = f"{drawn.most:.2f}"
     if cells.coloured:
-        first, last = (f"-{most}", f"+{most}") if drawn.signed else ("0", "1")
-        steps = max(5, min(41, width - len(drawn.unit) - len(first) - len(last) - 4))
+        first, last = (f"-{drawn.most:.2f}", f"+{drawn.most:.2f}") if drawn.signed else ("0", "1")
         low = -1 if drawn.signed else 0
+        steps = min(41, width - len(f"{drawn.unit} {first}  {last}"))
+        if steps < 5:
+            return [drawn.unit, f"{first} to {last}"]
         bar = "".join(cells(low + (1 - low) * i / (steps - 1), 1) for i in range(steps))
         return [f"{drawn.unit} {first} {bar} {last}"]
-    parts = [drawn.unit, *(f"{c} under 0.05" if c == "·" else f"{c} from {least:g}" for least, c in reversed(_SHADES))]
+    steps_up = [(c, least * drawn.most) for least, c in reversed(_SHADES)]
+    number = "{:.2f}" if drawn.signed else "{:g}"
+    parts = [drawn.unit, f"· under {number.format(steps_up[1][1])}"]
+    parts += [f"{character} from {number.format(least)}" for character, least in steps_up[1:]]
     if drawn.signed:
-        parts[1:] = [part.split()[0] + (" under " if i == 0 else " from ") + f"{least * drawn.most:.2f}"
-                     for i, (part, least) in enumerate(zip(parts[1:], (0.05, 0.05, 0.25, 0.5, 0.75), strict=True))]  # fmt: skip
-        parts += ["below zero:", " ".join(c for _, c in reversed(_BELOW[:-1]))]
+        parts += ["below zero", *(c for _, c in reversed(_BELOW[:-1]))]
     lines = [""]
     for part in parts:  # a part is never torn in two
         joined = f"{lines[-1]}  {part}".strip()
