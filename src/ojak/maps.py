@@ -22,8 +22,8 @@ class Map:
     `values` (R,C) are shares of what was read, where each row sums to 1, or differences of a log-probability (natural
     logarithm, so in nats), which may be negative: `unit` says which. The R `rows` are target tokens, or in a map of the
     encoder source tokens; the C `columns` are what they are set against. `name` is the view in words, `view` its word
-    on the command line. `notes` are lines for the reader, such as how well other views agree; `beside` has a short one for
-    each row, or nothing.
+    on the command line. `notes` are lines for the reader, such as how well other views agree; `beside` has a short one
+    for each row, or nothing.
     """
 
     view: str

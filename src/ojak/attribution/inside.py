@@ -74,7 +74,8 @@ class Inside:
         if view in ("rollout", "encoder", "decoder") and not isinstance(self.model, SelfAttends):
             return (
                 f"{'Rollout goes' if view == 'rollout' else 'These maps go'} through layers of self-attention, but "
-                "this model's encoder and decoder are recurrent and have none; train with model.architecture=transformer."
+                "this model's encoder and decoder are recurrent and have none; train with "
+                "model.architecture=transformer."
             )
         return None
 
