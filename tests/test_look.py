@@ -589,7 +589,9 @@ def test_a_page_of_a_map_holds_the_others_and_every_head() -> None:
     assert sentence["views"] == [*KOREAN.views, "occlusion", "norms"]
     np.testing.assert_allclose(sentence["weights"][2], KOREAN.view("layer0.head2"), atol=5.1e-5)
     np.testing.assert_allclose(sentence["weights"][6:], values)
-    assert sentence["scales"][6] == {"most": 0.5, "signed": True, "unit": "nats", "notes": ["a note"]}
+    assert sentence["scales"][6] == {
+        "most": 0.5, "signed": True, "digits": 2, "unit": "nats", "notes": ["a note"],
+    }  # fmt: skip
     assert {len(sentence[name]) for name in ("views", "names", "weights", "scales")} == {8}
     merged = Map("occlusion", "occlusion", "nats", values[0][:2, :3], SIGNED.rows, SIGNED.columns, KOREAN)
     assert json.loads(page_of(figures.html(merged)).data)["sentences"][0]["heads"] == 0

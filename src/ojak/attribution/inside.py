@@ -41,7 +41,7 @@ _OF_GRADIENTS = ("gradient", "integrated")
 
 NOTES = {
     "weights": "Weights show what was read, not why a word was chosen.",
-    "norms": "The share of each source token in the length of what attention adds, ‖αf(x)‖: what was read, not why.",
+    "norms": "The share of each source token in the length of what attention adds, the norm of α f(x): read, not why.",
     "rollout": "Weights carried down through the encoder, half of each layer its residual: what was read, not why.",
     "occlusion": "The log-probability of the target token less what it is when the source token is taken out.",
     "gradient": "Source word vector times the gradient of the target token's log-probability: a first-order estimate.",

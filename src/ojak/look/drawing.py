@@ -46,7 +46,14 @@ class Drawing:
 
     def number(self, weight: float) -> str:
         """A weight as a figure writes it."""
-        return f"{weight:+.2f}" if self.signed else f"{weight:.2f}"
+        if not self.signed:
+            return f"{weight:.2f}"
+        return f"{weight:+.{1 if abs(weight) >= 10 else self.digits}f}"
+
+    @property
+    def digits(self) -> int:
+        """Digits after the point of weights: more where the largest is small."""
+        return 3 if self.most < 0.2 else 2
 
 
 AXES = {"encoder": ("source", "source"), "decoder": ("before", "target"), "share": ("from", "target")}

@@ -53,8 +53,9 @@
     const image = pen.createImageData(width, height);
     for (let i = 0; i < part.size; i++) image.data.set([...pixels[part.levels[head * part.size + i]], 255], 4 * i);
     pen.putImageData(image, 0, 0);
-    const side = Math.max(44, Math.min(92, Math.floor(620 / part.heads) - 12));
+    const side = Math.max(44, Math.min(130, Math.floor(620 / part.heads) - 12));
     const scale = side / Math.max(width, height);
+    if (scale < 1) canvas.style.imageRendering = "auto"; // else whole columns would be left out
     canvas.style.width = `${Math.max(16, Math.round(width * scale))}px`;
     canvas.style.height = `${Math.max(16, Math.round(height * scale))}px`;
     return canvas;

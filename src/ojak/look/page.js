@@ -9,7 +9,7 @@
   let sentence = data.sentences[0];
   let view = data.view;
   let weights = []; // T rows of S numbers, of the view shown
-  let scale = { most: 1, signed: false, unit: "weight", notes: [] }; // and how it is drawn
+  let scale = { most: 1, signed: false, digits: 2, unit: "weight", notes: [] }; // and how it is drawn
   let held = null;
   let pointed = false; // whether the pointer chose what is shown: a pointer that leaves clears only its own choice
   let focus = { source: 0, target: 0, t: 0, s: 0 };
@@ -49,7 +49,8 @@
     return 0.2126 * r + 0.7152 * g + 0.0722 * b < 0.22 ? "#ffffff" : "#1b2230";
   }
 
-  const number = (weight, digits = 2) => (scale.signed && weight > 0 ? "+" : "") + weight.toFixed(digits);
+  const number = (weight, digits = Math.abs(weight) >= 10 ? 1 : scale.digits) =>
+    (scale.signed && weight > 0 ? "+" : "") + weight.toFixed(digits);
   const seen = (weight, least) => Math.abs(weight) / scale.most >= least;
 
   // --- building ----------------------------------------------------------------------------------------------------

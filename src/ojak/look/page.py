@@ -65,7 +65,7 @@ def _sentence(translation: Translation, view: str) -> dict[str, Any]:
         "views": list(translation.views),
         "names": list(translation.views),
         "weights": translation.attention.transpose(1, 0, 2).astype(float).round(_DIGITS).tolist(),
-        "scales": [{"most": 1.0, "signed": False, "unit": "weight", "notes": []}] * count,
+        "scales": [{"most": 1.0, "signed": False, "digits": 2, "unit": "weight", "notes": []}] * count,
     }
 
 
@@ -86,7 +86,13 @@ def _maps(maps: Sequence[Map]) -> dict[str, Any]:
         made["names"].append(drawn.name)
         made["weights"].append(each.values.astype(float).round(_DIGITS).tolist())
         made["scales"].append(
-            {"most": drawn.most, "signed": drawn.signed, "unit": drawn.unit, "notes": list(drawn.notes)}
+            {
+                "most": drawn.most,
+                "signed": drawn.signed,
+                "digits": drawn.digits,
+                "unit": drawn.unit,
+                "notes": list(drawn.notes),
+            }
         )
     return made
 

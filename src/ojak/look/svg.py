@@ -198,7 +198,7 @@ def _cells(drawn: Drawing, laid: _Layout) -> list[str]:
 
 def _notes(drawn: Drawing, top: float, width: float) -> tuple[list[str], float]:
     """The lines below the scale; and the height of the whole figure."""
-    parts, y = [], top
+    parts, y = [], top + 4
     for note in drawn.notes:
         for line in labels.wrap(note, (width - 2 * _MARGIN) / 11, 6, ems_wide=True):
             parts.append(f'<text x="{_n(_MARGIN)}" y="{_n(y)}" font-size="11" fill="{_SOFT}">{_text(line)}</text>')
@@ -219,7 +219,8 @@ def _scale(drawn: Drawing, x: float, y: float) -> tuple[list[str], float]:
     parts.append("</g>")
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         place = x + steps * step * tick
-        told = f"{(2 * tick - 1) * drawn.most:+.2g}" if drawn.signed else f"{tick:g}"
+        value = (2 * tick - 1) * drawn.most if drawn.signed else tick
+        told = f"{value:+.2g}" if drawn.signed and value else f"{value:g}"
         parts.append(f'<text x="{_n(place)}" y="{_n(y + 25)}" text-anchor="middle">{told}</text>')
     parts.append(f'<text x="{_n(x + steps * step + 12)}" y="{_n(y + 10)}">{drawn.unit}</text></g>')
     return parts, y + 25 + _MARGIN
