@@ -29,7 +29,7 @@ from ojak.text.vocabulary import SPECIALS
 from ojak.words import groups
 
 MODELS = ("transformer-en-ko", "transformer-ko-en", "gru-additive-ko-en")
-SENTENCES, SEED = 100, 1
+SENTENCES, SEED = 50, 1
 
 
 def drops(inside: Inside, words: Sequence[Sequence[int]], others: Sequence[int], seed: random.Random) -> npt.NDArray:
@@ -54,24 +54,24 @@ def measure(name: str) -> dict[str, object]:
     fallen: dict[str, list[list[float]]] = {}
     sentences = tokens = 0
     for text in sources:
-        inside = translator.inside(text, search=ojak.SearchConfig(beam=1))
-        words = groups(inside.translation.source_tokens)[:-1]  # all but the end of sentence
         if sentences == SENTENCES:
             break
+        inside = translator.inside(text, search=ojak.SearchConfig(beam=1))
+        words = groups(inside.translation.source_tokens)[:-1]  # all but the end of sentence
         if len(words) < FEWEST or len(inside.translation.tokens) < 2:
             continue
         sentences, tokens = sentences + 1, tokens + len(inside.translation.tokens) - 1
         views = [view for view in COMPARED if inside.why_not(view) is None]
-        merged = {view: inside.map(view, words=True) for view in views}
+        maps = {view: inside.map(view) for view in views}
         for one, other in combinations(views, 2):
-            if (how := agreement(merged[one], merged[other])) is not None:
+            if (how := agreement(maps[one], maps[other])) is not None:
                 agreed.setdefault(f"{one} {other}", []).append(how.spearman)
         # Which word each view calls the most important for each piece of the target, its end left out.
         lost = drops(inside, words, others, draws)[:, :-1]
         every = np.arange(lost.shape[1])
         for view in views:
-            pieces = inside.map(view).values[:-1]
-            most = np.stack([pieces[:, group].sum(1) for group in words], 1).argmax(1)
+            of_words = np.stack([maps[view].values[:-1, group].sum(1) for group in words], 1)
+            most = (lost[0] if view == "occlusion" else of_words).argmax(1)  # a word is taken out as a whole
             fallen.setdefault(view, []).append(lost[:, every, most].mean(1).tolist())
         fallen.setdefault("chance", []).append(lost.mean((1, 2)).tolist())
         fallen.setdefault("the most there is", []).append(lost.max(2).mean(1).tolist())

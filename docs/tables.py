@@ -200,7 +200,7 @@ def attribution() -> list[str]:
     result = found["attribution"]
     lines += [
         "Ways of asking which source words a target word came from ([looking.md](looking.md)), on real sentences and",
-        "the models' own greedy translations. Attention is the mean of all heads; pieces are merged to words.",
+        "the models' own greedy translations. Attention is the mean of all heads.",
     ]
     ways = {"taken out": "is taken out", "another word": "makes way for another, drawn at random"}
     for name, of in result["models"].items():
@@ -211,7 +211,7 @@ def attribution() -> list[str]:
         lines += [
             "",
             f"**{name}**, {of['sentences']} sentences, {of['target_tokens']} target tokens. Mean rank correlation",
-            "(Spearman) over target words:",
+            "(Spearman) of the pieces of the source, over target tokens:",
             "",
             *table(["", *views], rows),
             "",

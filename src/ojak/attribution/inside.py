@@ -178,13 +178,15 @@ class Inside:
         if (reason := self.why_not("weights")) is not None:
             raise UseError(reason)
         source, target = len(self.translation.source_tokens), len(self.translation.tokens)
-        encoder, decoder = np.zeros((0, 0, source, source)), np.zeros((0, 0, target, target))
+        encoder: Values = np.zeros((0, 0, source, source), np.float32)
+        decoder: Values = np.zeros((0, 0, target, target), np.float32)
         if self.why_not("encoder") is None:
-            encoder, decoder = map(_numpy, attention.self_weights(self.model, self.pair))
+            found = attention.self_weights(self.model, self.pair)
+            encoder, decoder = _numpy(found[0]), _numpy(found[1])
         cross = _numpy(attention.cross_weights(self.model, self.pair).transpose(0, 1))
         layers = len(attention.layers(self.model.views)) or 1
         cross = cross.reshape(layers, -1, *cross.shape[1:])
-        return Heads(self.translation, encoder.astype(np.float32), cross, decoder.astype(np.float32), self._before)
+        return Heads(self.translation, encoder, cross, decoder, self._before)
 
     @property
     def _before(self) -> tuple[str, ...]:
