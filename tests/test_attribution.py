@@ -316,8 +316,9 @@ def test_views_that_mean_nothing_for_a_model_are_refused_with_the_reason() -> No
         recurrent.self_map("encoder")
     both = opened(Ensemble([make("gru-additive-before", 1), make("gru-additive-before", 2)]).eval(), pair())
     assert both.views == ["weights", "occlusion"]
-    with pytest.raises(UseError, match="by itself"):
-        both.map("gradient")
+    for ask in (lambda: both.map("gradient"), both.heads):
+        with pytest.raises(UseError, match="by itself"):
+            ask()
     for wrong, message in (
         ({"view": "weight"}, "one of weights, norms.*'weight'"),
         ({"layer": 0}, "it has one view"),

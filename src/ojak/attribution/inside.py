@@ -68,7 +68,7 @@ class Inside:
                 "model.attention=additive (or dot, general, scaled_dot), or with model.architecture=transformer."
             )
         if isinstance(self.model, Ensemble) and view not in ("weights", "occlusion"):
-            return f"An ensemble is several models, and {view} is of one; look at each of the runs by itself."
+            return f"An ensemble is several models, and {view} is asked of one; look at each of the runs by itself."
         if view == "norms" and not isinstance(self.model, Transforms):
             return "Norms need the vectors that attention adds, which this model does not tell."
         if view in ("rollout", "encoder", "decoder") and not isinstance(self.model, SelfAttends):
@@ -174,9 +174,11 @@ class Inside:
         )
 
     def heads(self) -> Heads:
-        """All heads of all layers. Raises UseError where the model has no attention."""
+        """All heads of all layers. Raises UseError where the model has no attention, or is several models."""
         if (reason := self.why_not("weights")) is not None:
             raise UseError(reason)
+        if isinstance(self.model, Ensemble):
+            raise UseError(str(self.why_not("encoder")))
         source, target = len(self.translation.source_tokens), len(self.translation.tokens)
         encoder: Values = np.zeros((0, 0, source, source), np.float32)
         decoder: Values = np.zeros((0, 0, target, target), np.float32)

@@ -18,7 +18,7 @@ from ojak.result import Translation
 from ojak.translate import Maker, TooLong, Translator, load
 
 SLOW = "integrated"
-"""compared with when it is shown itself only: it takes as long as all others together, thirty times over"""
+"""compared with when it is shown itself only: it takes ten times as long as all others together"""
 
 
 def run(args: argparse.Namespace) -> int:
