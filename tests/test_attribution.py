@@ -411,6 +411,18 @@ def test_rank_correlations_are_their_definitions(first: list[int], random: objec
     assert agreement.kendall(one, other) == pytest.approx((same - opposite) / math.sqrt(tied_one * tied_other))
 
 
+def test_every_map_compared_tells_of_the_others() -> None:
+    inside = opened(make(TRANSFORMERS[0]), pair())
+    shown, others = inside.compared(inside.map("occlusion"))
+    assert [other.view for other in others] == [view for view in COMPARED if view != "occlusion"]
+    for one in (shown, *others):
+        rest = [other for other in (shown, *others) if other is not one]
+        assert one.notes[-1] == agreement.told(one, rest)[0] and f" {one.view} " not in one.notes[-1]
+    for view, before in (("share", False), ("gradient", True)):  # no order of source words alone
+        assert inside.compared(inside.map(view, before=before))[1] == []
+    assert inside.compared(inside.self_map("encoder"))[1] == []
+
+
 def test_known_rank_correlations() -> None:
     one, other = np.array([1.0, 2, 3, 4, 5]), np.array([2.0, 1, 4, 3, 5])
     assert agreement.spearman(one, other) == pytest.approx(0.8)  # 1 − 6·4 / (5·24)

@@ -139,14 +139,19 @@ class Inside:
         return _merged_rows(made) if words else made
 
     def compared(self, shown: Map, views: Sequence[str] = COMPARED, words: bool = False) -> tuple[Map, list[Map]]:
-        """The map with a note of how far other views agree with it, and their maps.
+        """The map and those of other views, each with a note of how far the rest agree with it.
 
         Views that have no meaning for the model are passed over; attention is that of all layers.
         """
         if shown.view not in COMPARED or SPECIALS[BOS] in shown.columns:
             return shown, []
         others = [self.map(view, words=words) for view in views if view != shown.view and self.why_not(view) is None]
-        return replace(shown, notes=(*shown.notes, *told(shown, others))), others
+        every = [shown, *others]
+        noted = [
+            replace(one, notes=(*one.notes, *told(one, [other for other in every if other is not one])))
+            for one in every
+        ]
+        return noted[0], noted[1:]
 
     def self_map(self, side: str, layer: int | None = None, head: int | None = None) -> Map:
         """Where the tokens of the `encoder` or the `decoder` look among their own, (S,S) or (T,T): a layer's mean, a
