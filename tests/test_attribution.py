@@ -474,10 +474,13 @@ TASKS: dict[str, tuple[ModelConfig, bool]] = {
 }
 
 
+# Chance is 0.2. Gradients tell least: where a model is sure, the slope at the word itself is flat.
+LEAST = {"occlusion": 0.95, "weights": 0.9, "norms": 0.9, "rollout": 0.8, "integrated": 0.8, "gradient": 0.5}
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_on_a_task_whose_answer_is_known_the_views_point_at_the_right_word(task: str) -> None:
-    """Of the words copied, the share for which the word that counts most is the one copied. What the output hangs on
-    must tell in nine of ten; attention may look at a neighbour, whose state knows of the word too: it is not asked."""
+    """Of sixty words copied, the share for which the word that counts most is the one copied is at least LEAST."""
     config, reverse = TASKS[task]
     model = taught(config, reverse)
     right: dict[str, list[bool]] = {}
@@ -489,7 +492,6 @@ def test_on_a_task_whose_answer_is_known_the_views_point_at_the_right_word(task:
         for view in set(COMPARED) & set(inside.views):
             most = inside.map(view).values[:5, :5].argmax(1)
             right.setdefault(view, []).extend(most == (np.arange(5)[::-1] if reverse else np.arange(5)))
-    share_right = {view: float(np.mean(each)) for view, each in right.items()}
-    assert share_right["occlusion"] >= 0.9, share_right
-    assert share_right["integrated"] >= 0.9, share_right
-    assert share_right["gradient"] >= 0.5, share_right  # where the model is sure its slope is flat, and chance is 0.2
+    found = {view: float(np.mean(each)) for view, each in right.items()}
+    assert not {view: share for view, share in found.items() if share < LEAST[view]}, found
+    assert len(found) == (5 if reverse else 6)
