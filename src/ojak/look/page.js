@@ -240,7 +240,7 @@
     if (place && place.side === "target") {
       lit.target = place.i;
       weights[place.i].forEach((w, s) => { sources[s] = w; });
-      words = `${scale.signed ? "For" : "To write"} “${sentence.labels[place.i]}” it ${scale.signed ? "counted" : "read"}: ${most(sentence.source_labels, weights[place.i])}`;
+      words = `${scale.signed ? "For" : "To write"} “${sentence.labels[place.i]}” ${scale.signed ? "these counted" : "it read"}: ${most(sentence.source_labels, weights[place.i])}`;
     } else if (place && place.side === "source") {
       lit.source = place.i;
       const column = weights.map((row) => row[place.i]);
