@@ -200,8 +200,8 @@ def attribution() -> list[str]:
     result = found["attribution"]
     lines += [
         "Ways of asking which source words a target word came from ([looking.md](looking.md)), on real sentences",
-        f"(the first of enko_talk.test with at most {result['longest']} words) and the models' own greedy translations.",
-        "Attention is the mean of all heads.",
+        f"(the first of enko_talk.test with at most {result['longest']} words) and the models' own greedy",
+        "translations. Attention is the mean of all heads.",
     ]
     ways = {"taken out": "is taken out", "another word": "makes way for another, drawn at random"}
     for name, of in result["models"].items():
