@@ -246,7 +246,8 @@ def test_views_that_cannot_be_shown_are_told(talk: Path, tmp_path: Path, here: H
     assert "recurrent" in here.refused("look", talk, "ab cd", "--self", "encoder")
     assert "one view, additive" in here.refused("look", talk, "ab cd", "--layer", "0")
     assert "must end in .html" in here.refused("look", talk, "ab cd", "--all-heads", tmp_path / "heads.svg")
-    assert "leave --view" in here.refused("look", talk, "ab cd", "--self", "encoder", "--words")
+    page = ("--all-heads", tmp_path / "heads.html")  # is not written where something else is wrong
+    assert "leave --view" in here.refused("look", talk, "ab cd", "--self", "encoder", "--words", *page)
     assert "at most 8 tokens" in here.refused("look", talk, "ab " * 9, "--view", "occlusion")
     assert here("look", talk, "ab " * 9)[0]  # attention of a text in parts, as it was translated
     assert list(tmp_path.iterdir()) == []

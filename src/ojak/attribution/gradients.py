@@ -6,7 +6,9 @@ Written out rather than taken from captum, which asks for matplotlib; held to ca
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +23,9 @@ from ojak.text.vocabulary import BOS, EOS
 
 TOKENS = 4096
 """source and target tokens that go through the model at once"""
+
+
+_switch = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,17 @@ def said(model: Seq2Seq, pair: Batch, source: Tensor, target: Tensor, at: Tensor
     return forced.token_log_probabilities(reading.output(states), pair.target_out[0, at])[0]
 
 
+@contextmanager
+def way_back(device: torch.device) -> Iterator[None]:
+    """Lets gradients go back through a recurrence on a GPU: cuDNN's goes back in training alone, which this is not. Its
+    switch is the whole process's, so one thread at a time turns it."""
+    if device.type != "cuda":
+        yield
+        return
+    with _switch, torch.backends.cudnn.flags(enabled=False):
+        yield
+
+
 def along(model: Seq2Seq, pair: Batch, points: Sequence[Vectors], shares: Sequence[float], by: Vectors) -> Vectors:
     """Σ_p share_p ∂ log p(y_t) / ∂x_j · by_j, with the gradients taken at the `points`: of the source's tokens (T,S),
     and of the target's so far (T,T).
@@ -83,8 +99,7 @@ def along(model: Seq2Seq, pair: Batch, points: Sequence[Vectors], shares: Sequen
         at, most = torch.tensor([t for _, t in here], device=pair.source.device), here[-1][1] + 1
         source = torch.stack([points[place].source for place, _ in here]).requires_grad_()
         target = torch.stack([points[place].target[:most] for place, _ in here]).requires_grad_()
-        # cuDNN's recurrences have no way back but in training, which this is not.
-        with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
+        with torch.enable_grad(), way_back(at.device):
             ways = torch.autograd.grad(said(model, pair, source, target, at).sum(), (source, target))
         share = torch.tensor([shares[place] for place, _ in here], dtype=source.dtype, device=at.device)
         for into, way, word in zip(found, ways, (by.source, by.target[:most]), strict=True):

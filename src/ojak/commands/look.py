@@ -64,12 +64,18 @@ def _shown(args: argparse.Namespace, translator: Maker, config: SearchConfig) ->
 
 
 def _opened(args: argparse.Namespace, inside: Inside) -> tuple[Map, list[Map]]:
+    """The same of an opened sentence; and the page of all heads, if that is asked for and nothing else is wrong."""
+    page = Path(args.all_heads or "heads.html")
+    if page.suffix.lower() != ".html":
+        raise UseError(f"The page of all heads is for a browser: its name must end in .html; found {page.name!r}.")
+    found = _map(args, inside)
     if args.all_heads:
-        page = Path(args.all_heads)
-        if page.suffix.lower() != ".html":
-            raise UseError(f"The page of all heads is for a browser: its name must end in .html; found {page.name!r}.")
         files.write(page, figures.heads(inside.heads()))
         print(page, file=sys.stderr)
+    return found
+
+
+def _map(args: argparse.Namespace, inside: Inside) -> tuple[Map, list[Map]]:
     if args.own:
         if args.words or args.before or args.view != "mean":
             raise UseError("--self shows self-attention: leave --view, --words and --before out.")
