@@ -61,7 +61,7 @@ def norms(model: Seq2Seq, pair: Batch, view: str) -> Tensor:
     """‖Σ αf(x)‖, how long a vector each source token adds (Kobayashi 2020, equations 3 and 4), as a share of its row.
 
     Of a layer it is the norm of the sum over its heads, since that is what the layer adds; of several layers the mean
-    of the layers' shares. For a model of one context vector α h is what is added.
+    of the layers' shares. A recurrent decoder's context is the sum of α h.
     """
     assert isinstance(model, Transforms)
     state = model.start(model.encode(pair.source))
