@@ -222,6 +222,37 @@ def test_look_at_a_given_target(talk: Path, here: Here) -> None:
     assert out.startswith("CD AB\n")
 
 
+def test_look_by_other_views(talk: Path, one_vector: Path, tmp_path: Path, here: Here) -> None:
+    out = here("look", talk, "ab cd ef gh", "--view", "occlusion", "--words", "--out", tmp_path / "a.html")[0]
+    assert "taken out" in out and "Rank correlation with other views" in out and "norms" in out
+    assert '"occlusion"' in (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "Rank correlation" not in here("look", talk, "ab cd ef gh", "--no-compare")[0]
+    found = json.loads(
+        here("look", talk, "ab cd", "--target", "CD AB", "--view", "integrated", "--before", "--json")[0]
+    )
+    assert (found["text"], found["unit"]) == ("CD AB", "nats")
+    assert found["columns"] == ["ab", "cd", "</s>", "<s>", "CD", "AB"] and found["rows"] == ["CD", "AB", "</s>"]
+    inside = ojak.load(talk).inside("ab cd", "CD AB")
+    assert found["values"] == pytest.approx(inside.map("integrated", before=True).values)
+    assert "source" in here("look", one_vector, "ab cd", "--target", "CD", "--view", "share")[0]
+    assert "Occlusion" in here("look", one_vector, "ab cd", "--view", "occlusion")[0]
+    _, error = here("look", talk, "ab cd", "--all-heads", tmp_path / "heads.html")
+    assert error.split() == [str(tmp_path / "heads.html")]
+    assert "All heads" in (tmp_path / "heads.html").read_text(encoding="utf-8")
+
+
+def test_views_that_cannot_be_shown_are_told(talk: Path, tmp_path: Path, here: Here) -> None:
+    assert "recurrent" in here.refused("look", talk, "ab cd", "--view", "rollout")
+    assert "recurrent" in here.refused("look", talk, "ab cd", "--self", "encoder")
+    assert "one view, additive" in here.refused("look", talk, "ab cd", "--layer", "0")
+    assert "must end in .html" in here.refused("look", talk, "ab cd", "--all-heads", tmp_path / "heads.svg")
+    page = ("--all-heads", tmp_path / "heads.html")  # is not written where something else is wrong
+    assert "leave --view" in here.refused("look", talk, "ab cd", "--self", "encoder", "--words", *page)
+    assert "at most 8 tokens" in here.refused("look", talk, "ab " * 9, "--view", "occlusion")
+    assert here("look", talk, "ab " * 9)[0]  # attention of a text in parts, as it was translated
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_version_and_help(here: Here) -> None:
     assert here("--version")[0].strip() == __import__("importlib.metadata").metadata.version("ojak")
     out, _ = here(code=2)

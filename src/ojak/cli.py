@@ -107,7 +107,22 @@ def parser() -> argparse.ArgumentParser:
     _run(look)
     look.add_argument("sentence", metavar="SENTENCE", help="what to translate")
     look.add_argument("--target", metavar="TEXT", help="look at this translation instead of the model's own")
-    look.add_argument("--view", default="mean", help="an attention view, a layer, or mean (mean)")
+    look.add_argument(
+        "--view",
+        default="mean",
+        help="weights, norms, rollout, occlusion, gradient, integrated or share; or an attention view, a layer, or "
+        "mean (mean: weights of all); see docs/looking.md",
+    )
+    look.add_argument("--layer", type=int, metavar="N", help="of attention, counted from 0 (default: all)")
+    look.add_argument("--head", type=int, metavar="N", help="of the layer, counted from 0 (default: all)")
+    look.add_argument("--self", dest="own", choices=("encoder", "decoder"), help="self-attention instead, of this side")
+    look.add_argument("--words", action="store_true", help="merge the pieces of words")
+    look.add_argument(
+        "--before", action="store_true", help="with gradient or integrated: columns for the target words before, too"
+    )
+    look.add_argument("--no-compare", action="store_true", help="do not work out how far other views agree")
+    look.add_argument("--all-heads", metavar="FILE", help="write a page (.html) over all heads of all layers")
+    look.add_argument("--json", action="store_true", help="print the map as one JSON object")
     look.add_argument(
         "--out", action="append", default=[], metavar="FILE", help="a figure to write: .svg, .png or .html; repeatable"
     )
