@@ -13,7 +13,8 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import korean as korean_benchmark  # noqa: E402
 import lineage as lineage_benchmark  # noqa: E402
-import plots  # noqa: E402
+
+from ojak.look import charts  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 MISSING = "not measured yet"
@@ -191,6 +192,47 @@ def pictures() -> list[str]:
     return [*lines, *made_by({"pictures": result}, {})]
 
 
+def attribution() -> list[str]:
+    """How views of the same translations agree, and how much hangs on the word that each calls the most important."""
+    found = read("", ["attribution"])
+    lines = ["## How views agree", ""]
+    if not found:
+        return [*lines, MISSING]
+    result = found["attribution"]
+    lines += [
+        "Ways of asking which source words a target word came from ([looking.md](looking.md)), on real sentences",
+        f"(the first of enko_talk.test with at most {result['longest']} words) and the models' own greedy",
+        "translations. Attention is the mean of all heads.",
+    ]
+    ways = {"taken out": "is taken out", "another word": "makes way for another, drawn at random"}
+    for name, of in result["models"].items():
+        views = [view for view in of["drop"] if view not in ("chance", "the most there is")]
+        correlation = {frozenset(names.split()): f"{value:.2f}" for names, value in of["spearman"].items()}
+        rows = [[view, *(correlation.get(frozenset((view, other)), "–") for other in views)] for view in views]
+        drops = sorted(of["drop"].items(), key=lambda item: -item[1]["another word"][0])
+        lines += [
+            "",
+            f"**{name}**, {of['sentences']} sentences, {of['target_tokens']} target tokens. Mean rank correlation",
+            "(Spearman) of the pieces of the source, over target tokens:",
+            "",
+            *table(["", *views], rows),
+            "",
+            "Fall of a target token's log-probability, in nats, with the standard error over sentences, when the",
+            "source word that the view calls the most important for it is changed:",
+            "",
+            *table(
+                ["The word that is chosen by", *ways.values()],
+                [[view, *(f"{drop[way][0]:.2f} ± {drop[way][1]:.2f}" for way in ways)] for view, drop in drops],
+            ),
+        ]
+    lines += [
+        "",
+        "`chance` is the mean over all words, and `the most there is` what the best word for each token would give.",
+        "Occlusion is measured by taking words out, so there it has the most by definition; the second column is fair.",
+    ]
+    return [*lines, *made_by(found, {})]
+
+
 def packing() -> list[str]:
     """Tokenising corpora larger than memory."""
     lines = [
@@ -295,7 +337,7 @@ def speed_pictures() -> dict[str, str]:
             if name.startswith(kind)
         }
         ours = [name for name in values if "ojak" in name]
-        found[path] = plots.bars(f"Training, {kind}: target tokens a second", values, ours)
+        found[path] = charts.bars(f"Training, {kind}: target tokens a second", values, ours)
     return found
 
 
@@ -424,7 +466,7 @@ def faults() -> list[str]:
     ]
 
 
-TABLES = (lineage, korean, speed, searching, demo, pictures, packing, faults)
+TABLES = (lineage, korean, speed, searching, demo, pictures, attribution, packing, faults)
 
 
 # What tables share

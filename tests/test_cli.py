@@ -222,6 +222,37 @@ def test_look_at_a_given_target(talk: Path, here: Here) -> None:
     assert out.startswith("CD AB\n")
 
 
+def test_look_by_other_views(talk: Path, one_vector: Path, tmp_path: Path, here: Here) -> None:
+    out = here("look", talk, "ab cd ef gh", "--view", "occlusion", "--words", "--out", tmp_path / "a.html")[0]
+    assert "taken out" in out and "Rank correlation with other views" in out and "norms" in out
+    assert '"occlusion"' in (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "Rank correlation" not in here("look", talk, "ab cd ef gh", "--no-compare")[0]
+    found = json.loads(
+        here("look", talk, "ab cd", "--target", "CD AB", "--view", "integrated", "--before", "--json")[0]
+    )
+    assert (found["text"], found["unit"]) == ("CD AB", "nats")
+    assert found["columns"] == ["ab", "cd", "</s>", "<s>", "CD", "AB"] and found["rows"] == ["CD", "AB", "</s>"]
+    inside = ojak.load(talk).inside("ab cd", "CD AB")
+    assert found["values"] == pytest.approx(inside.map("integrated", before=True).values)
+    assert "source" in here("look", one_vector, "ab cd", "--target", "CD", "--view", "share")[0]
+    assert "Occlusion" in here("look", one_vector, "ab cd", "--view", "occlusion")[0]
+    _, error = here("look", talk, "ab cd", "--all-heads", tmp_path / "heads.html")
+    assert error.split() == [str(tmp_path / "heads.html")]
+    assert "All heads" in (tmp_path / "heads.html").read_text(encoding="utf-8")
+
+
+def test_views_that_cannot_be_shown_are_told(talk: Path, tmp_path: Path, here: Here) -> None:
+    assert "recurrent" in here.refused("look", talk, "ab cd", "--view", "rollout")
+    assert "recurrent" in here.refused("look", talk, "ab cd", "--self", "encoder")
+    assert "one view, additive" in here.refused("look", talk, "ab cd", "--layer", "0")
+    assert "must end in .html" in here.refused("look", talk, "ab cd", "--all-heads", tmp_path / "heads.svg")
+    page = ("--all-heads", tmp_path / "heads.html")  # is not written where something else is wrong
+    assert "leave --view" in here.refused("look", talk, "ab cd", "--self", "encoder", "--words", *page)
+    assert "at most 8 tokens" in here.refused("look", talk, "ab " * 9, "--view", "occlusion")
+    assert here("look", talk, "ab " * 9)[0]  # attention of a text in parts, as it was translated
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_version_and_help(here: Here) -> None:
     assert here("--version")[0].strip() == __import__("importlib.metadata").metadata.version("ojak")
     out, _ = here(code=2)
@@ -556,3 +587,87 @@ def test_a_format_that_is_no_number_is_broken_and_not_newer(
 def test_numbers_that_no_training_can_take_are_refused(word: str, pairs: Path, tmp_path: Path, here: Here) -> None:
     assert word.split("=")[0] in here.refused("train", "--pairs", pairs, "--out", tmp_path / "run", word)
     assert not (tmp_path / "run").exists()
+
+
+def test_systems_are_compared(talk: Path, pairs: Path, tmp_path: Path, here: Here) -> None:
+    here("evaluate", talk, pairs, "--beam", "1", "--output", tmp_path / "said.txt", "--resamples", "0")
+    worse = tmp_path / "worse.txt"
+    worse.write_text("".join("AB\n" if n % 2 else f"{target}\n" for n, (_, target) in enumerate(tiny.pairs())))
+    (tmp_path / "scores").write_text("0.5\n" * 200)
+    few = ("--resamples", "30", "--trials", "40")
+    words = ["--pairs", pairs, "--beam", "1", *few, "--scores", f"X={tmp_path / 'scores'},{tmp_path / 'scores'}"]
+    out, error = here("compare", f"model={talk}", worse, *words, "--json", "--html", tmp_path / "page.html")
+    found = json.loads(out)
+    assert [one["name"] for one in found["systems"]] == ["model", "worse.txt"] and found["baseline"] == "model"
+    assert "perplexity" in found["systems"][0] and "perplexity" not in found["systems"][1]
+    assert {one["name"] for one in found["comparisons"][0]["scores"]} == {"BLEU", "chrF2", "chrF2++", "TER", "X"}
+    # The run was trained on these pairs but those held out, and says so.
+    assert found["leaks"]["of"] == ["talk"] and 150 < found["leaks"]["pairs"] < 200
+    assert str(tmp_path / "page.html") in error and "</html>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    table = here("compare", tmp_path / "said.txt", f"model={talk}", "--pairs", pairs, "--beam", "1", *few)[0]
+    assert "WARNING: " in table and "+0.00 (+0.00 to +0.00), p 1, bootstrap p 1" in table and "*" not in table
+
+
+def test_a_file_of_translations_is_measured_like_a_model(talk: Path, pairs: Path, tmp_path: Path, here: Here) -> None:
+    model = here("evaluate", talk, pairs, "--beam", "1", "--output", tmp_path / "said", "--json", "--no-training")[0]
+    given = here("evaluate", tmp_path / "said", pairs, "--json", "--source", "en", "--target", "xx")[0]
+    for name in ("scores", "references", "repeated", "length_ratio"):
+        assert json.loads(given)[name] == json.loads(model)[name]
+    assert "no training text is at hand" in given and "no training text" not in model
+
+
+def test_what_training_had_is_named_or_left_out(talk: Path, pairs: Path, tmp_path: Path, here: Here) -> None:
+    some = tmp_path / "some.tsv"
+    some.write_text("".join(f"{source}\t{target}\n" for source, target in tiny.pairs()[:7]))
+    said = tmp_path / "said"
+    said.write_text("".join(f"{target}\n" for _, target in tiny.pairs()))
+    found = json.loads(here("evaluate", said, pairs, "--train", some, "--json", "--resamples", "0")[0])
+    assert found["leaks"]["pairs"] == 7 and found["leaks"]["of"] == ["some.tsv"] and found["by_frequency"]
+    assert found["without_leaks"][0]["score"] == pytest.approx(100) and "low" not in found["scores"][0]
+    # A run whose files are gone still has what it packed of them.
+    copy = tmp_path / "copy"
+    shutil.copytree(talk, copy)
+    recipe = (copy / "recipe.toml").read_text(encoding="utf-8")
+    (copy / "recipe.toml").write_text(recipe.replace(str(pairs), str(tmp_path / "gone.tsv")), encoding="utf-8")
+    words = ("--beam", "1", "--resamples", "0", "--json")
+    packed = json.loads(here("evaluate", copy, pairs, *words)[0])
+    assert packed["leaks"]["pairs"] == json.loads(here("evaluate", talk, pairs, *words)[0])["leaks"]["pairs"] > 150
+
+
+def test_measuring_refuses_what_does_not_go_together(talk: Path, pairs: Path, tmp_path: Path, here: Here) -> None:
+    (tmp_path / "short").write_text("AB\n")
+    (tmp_path / "empty").write_text("")
+    of = ("--pairs", pairs)
+    assert "At least two systems" in here.refused("compare", talk, *of)
+    assert "each of the 200 pairs, but holds 1" in here.refused("compare", tmp_path / "short", talk, *of)
+    assert "it is empty" in here.refused("evaluate", tmp_path / "empty", pairs)
+    assert "no such directory" in here.refused("compare", talk, tmp_path / "missing", *of)
+    assert "two are x" in here.refused("compare", f"x={tmp_path / 'short'}", f"x={tmp_path / 'empty'}", *of)
+    assert "NAME=FILE" in here.refused("evaluate", tmp_path / "short", pairs, "--scores", "scores.txt")
+    assert "a name of its own" in here.refused("evaluate", tmp_path / "short", pairs, "--scores", "BLEU=x")
+    assert "one for each of 2 systems" in here.refused("compare", talk, tmp_path / "short", *of, "--scores", "X=a,b,c")
+    assert "fewer than 0 resamples" in here.refused("evaluate", talk, pairs, "--resamples", "-1")
+    assert "is a file" in here.refused("evaluate", tmp_path / "short", pairs, "--ensemble", talk)
+
+
+def test_score_tells_more_when_asked(talk: Path, pairs: Path, tmp_path: Path, here: Here) -> None:
+    forced = ojak.load(talk).force(*zip(*tiny.pairs(), strict=True))
+    lines = [json.loads(line) for line in here("score", talk, pairs, "--json")[0].splitlines()]
+    assert [line["tokens"] for line in lines] == [list(one.tokens) for one in forced]
+    for line, one in zip(lines, forced, strict=True):
+        assert sum(line["token_scores"]) == pytest.approx(line["score"], abs=1e-4) == pytest.approx(one.score, abs=1e-4)
+        assert line["perplexity"] == pytest.approx(math.exp(-one.score / len(one.tokens)), rel=1e-4)
+    whole = json.loads(here("score", talk, pairs, "--corpus", "--json")[0])
+    total, tokens = sum(one.score for one in forced), sum(len(one.tokens) for one in forced)
+    assert (whole["pairs"], whole["tokens"]) == (200, tokens)
+    assert whole["perplexity"] == pytest.approx(math.exp(-total / tokens), rel=1e-4)
+    characters = sum(len(target) for _, target in tiny.pairs())
+    assert whole["bits_per_character"] == pytest.approx(-total / math.log(2) / characters, rel=1e-4)
+    same = tmp_path / "same"
+    same.write_text("".join(f"{target}\n" for _, target in tiny.pairs()))
+    for line, one in zip(here("score", talk, pairs, "--hypotheses", same)[0].splitlines(), forced, strict=True):
+        mine, theirs, *scores = map(float, line.split("\t"))
+        assert mine == theirs == pytest.approx(one.score, abs=1e-4)
+        assert scores == [100, 100, 100, 0]
+    (tmp_path / "short").write_text("AB\n")
+    assert "but holds 1 lines" in here.refused("score", talk, pairs, "--hypotheses", tmp_path / "short")

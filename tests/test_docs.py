@@ -94,6 +94,19 @@ def test_results_are_tabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     }
     demo = {"command": "ojak demo", "seed": 1, "seconds_total": 240, "directions": {"en-ko": way}}
     (tmp_path / "demo.json").write_text(json.dumps(demo))
+    drop = {
+        view: {"taken out": [size, 0.1], "another word": [size, 0.1]}
+        for view, size in (("chance", 0.5), ("norms", 1.25))
+    }
+    views = {
+        "sentences": 2,
+        "target_tokens": 9,
+        "spearman": {"weights norms": 0.5},
+        "drop": {"weights": drop["norms"], **drop},
+    }
+    (tmp_path / "attribution.json").write_text(
+        json.dumps({**made, "longest": 12, "models": {"transformer-en-ko": views}})
+    )
     monkeypatch.setattr(tables, "RESULTS", tmp_path)
 
     lines = tables.results().split("\n")
@@ -109,6 +122,8 @@ def test_results_are_tabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "| en-ko | 1.5 | hand-written | 7 | 2.50 | 5.0 | 5.0 | 5.0 | 5.0 |" in lines
     assert r"| a\|b | \<unk> | c |" in lines
     assert "- Signature of chrF: `chrF2|v:1`" in lines
+    assert "| weights | – | 0.50 |" in lines and "| norms | 0.50 | – |" in lines
+    assert "| chance | 0.50 ± 0.10 | 0.50 ± 0.10 |" in lines
     rules = [place for place, line in enumerate(lines) if line.startswith("| ---")]
     for place in rules:
         rows = lines[place - 1 : lines.index("", place)]

@@ -21,19 +21,27 @@ SOURCES = {
 # imports from its own layer and from those before it.
 LAYERS: list[tuple[str, ...]] = [
     ("ojak.errors",),
-    ("ojak.files", "ojak.config", "ojak.presets", "ojak.text", "ojak.result", "ojak.corpus.pair"),
+    (
+        *("ojak.files", "ojak.config", "ojak.presets", "ojak.text", "ojak.result", "ojak.maps", "ojak.words"),
+        "ojak.corpus.pair",
+    ),
     ("ojak.corpus", "ojak.evaluate.metrics", "ojak.batch", "ojak.evaluate"),
     ("ojak.model",),
     ("ojak.search",),
+    ("ojak.attribution",),
     ("ojak.translate",),
     ("ojak.train",),
-    ("ojak.evaluate.report", "ojak.look", "ojak.lab", "ojak.export", "ojak.serve"),
+    (
+        *(f"ojak.evaluate.{name}" for name in "report measured table plots listing page".split()),
+        *("ojak.look", "ojak.lab", "ojak.export", "ojak.serve"),
+    ),
     ("ojak.commands",),
     ("ojak.cli",),
     ("ojak.__main__",),
 ]
 EXCEPTIONS = {
     ("ojak.result", "ojak.look.figures"),  # a Translation draws itself in a notebook, imported when it is asked to
+    ("ojak.maps", "ojak.look.figures"),  # and so does a Map
 }
 HEAVY = {"torch", "numpy", "pydantic", "sacrebleu", "sentencepiece", "safetensors", "rich", "tensorboardX", "fastapi"}
 
@@ -154,7 +162,13 @@ def reached(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in SOURCES if n in ("ojak.result", "ojak.evaluate.metrics") or n.startswith("ojak.look")]
+    "name",
+    [
+        n
+        for n in SOURCES
+        if n in ("ojak.result", "ojak.maps", "ojak.words", "ojak.attribution.agreement", "ojak.evaluate.metrics")
+        or n.startswith("ojak.look")
+    ],
 )
 def test_results_and_figures_and_scores_need_no_torch(name: str) -> None:
     found = reached(name)

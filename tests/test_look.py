@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import json
 import os
@@ -22,7 +23,9 @@ from hypothesis import strategies as st
 
 from ojak.errors import StorageError, UseError
 from ojak.look import figures, fonts, labels, scale
+from ojak.maps import Heads, Map
 from ojak.result import Alternative, Translation
+from ojak.words import word_starts
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = (
@@ -148,13 +151,27 @@ def test_names_on_the_figure() -> None:
         assert f"Attention: {name}\n" in figures.terminal(KOREAN, view, 80, False)
 
 
-@pytest.mark.parametrize("part", [scale.PAPER, scale.NIGHT])
+@pytest.mark.parametrize("part", [scale.PAPER, scale.NIGHT, scale.PAPER_BELOW, scale.NIGHT_BELOW])
 def test_scales_go_one_way_in_lightness(part: tuple[tuple[float, scale.Colour], ...]) -> None:
     light = [scale._lightness(scale.colour(i / 100, part)) for i in range(101)]
     steps = np.diff(light)
     assert (steps <= 0).all() or (steps >= 0).all()
-    assert scale.colour(-1, part) == part[0][1]
+    assert scale.colour(0, part) == part[0][1]
     assert scale.colour(2, part) == part[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("above", "below"), [(scale.PAPER, scale.PAPER_BELOW), (scale.NIGHT, scale.NIGHT_BELOW)], ids=["paper", "night"]
+)
+def test_what_is_below_zero_has_the_other_hue_and_about_the_same_lightness(
+    above: tuple[tuple[float, scale.Colour], ...], below: tuple[tuple[float, scale.Colour], ...]
+) -> None:
+    assert scale.colour(-2, above) == below[-1][1] and scale.colour(-0.0, above) == above[0][1]
+    for weight in (0.1, 0.3, 0.6, 1.0):
+        (red, _, blue), (other_red, _, other_blue) = scale.colour(weight, above), scale.colour(-weight, above)
+        assert (blue - red) - (other_blue - other_red) > 60  # blue against orange, which nearly every eye tells apart
+        lightness = [scale._lightness(scale.colour(sign * weight, above)) ** 0.5 for sign in (1, -1)]
+        assert abs(lightness[0] - lightness[1]) < 0.2
 
 
 def test_256_colours_grow_lighter_with_the_weight() -> None:
@@ -178,8 +195,8 @@ def test_labels() -> None:
     assert labels.label("\u0301") == "◌\u0301"
     assert labels.label("\u11af") == "◌\u11af"  # a final consonant without its syllable
     assert labels.label("각") == "각"  # composed, so that one syllable is one cell
-    assert labels.word_starts(("▁a", "b", "▁c", "<0xEC>", "</s>")) == [False, False, True, False, True]
-    assert labels.word_starts(("a", "b", "</s>")) == [False, False, False]
+    assert word_starts(("▁a", "b", "▁c", "<0xEC>", "</s>")) == [False, False, True, False, True]
+    assert word_starts(("a", "b", "</s>")) == [False, False, False]
 
 
 def test_columns_of_a_terminal() -> None:
@@ -493,3 +510,128 @@ def test_figures_import_no_torch_and_no_drawing_library() -> None:
     code = "import sys, ojak.look.figures; print(*(m for m in ('torch', 'resvg_py', 'rich') if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+# --- maps of other views ---------------------------------------------------------------------------------------------
+
+SIGNED = Map(
+    "occlusion",
+    "occlusion",
+    "nats",
+    np.array([[2.0, -1.0, 0.01], [0.5, 0.0, -0.2]], np.float32),
+    ("▁x", "</s>"),
+    ("▁가", "나", "</s>"),
+    Translation("가나", "x", ("▁가", "나", "</s>"), ("▁x", "</s>"), -1.0),
+    ("A note of it.", "Rank correlation with other views: weights +0.50 / +0.40."),
+)
+
+
+def test_a_map_is_drawn_with_its_signs() -> None:
+    found = cells(figures.svg(SIGNED))
+    for (t, s), (text, weight, fill) in found.items():
+        assert weight == pytest.approx(float(SIGNED.values[t, s]), abs=0.0051)
+        assert fill == scale.web(float(SIGNED.values[t, s]) / 2)
+        assert text == f"{labels.label(SIGNED.columns[s])} → {labels.label(SIGNED.rows[t])}"
+    document = "".join(ET.fromstring(figures.svg(SIGNED)).itertext())
+    for words in ("Occlusion", "+2.00", "-1.00", "nats", "A note of it.", "weights +0.50"):
+        assert words in document
+    lines = figures.terminal(SIGNED, width=80, color=False).split("\n")
+    rows = [line.split() for line in lines if line.startswith(("x", "</s>"))]
+    assert rows == [["x", "██", "≡≡", "····", "+2.00", "가"], ["</s>", "▒▒", "··", "----", "+0.50", "가"]]
+    assert "A note of it." in lines and any("below zero" in line for line in lines)
+    coloured = figures.terminal(SIGNED, width=80, color=True)
+    assert "nats -2.00" in coloured and "+2.00" in coloured
+    ET.fromstring(figures.notebook(SIGNED))
+    assert "A note of it." in SIGNED._repr_html_()
+
+
+def test_what_stands_beside_the_rows_is_within_the_figure() -> None:
+    beside = ("source 83%", "neither helped")
+    shared = Map(
+        "share",
+        "share",
+        "nats",
+        SIGNED.values[:, :2],
+        SIGNED.rows,
+        ("source", "before"),
+        SIGNED.translation,
+        (),
+        beside,
+    )
+    root = ET.fromstring(figures.svg(shared))
+    places = {text.text: text for text in root.iter(SVG + "text")}
+    for words in beside:
+        assert float(places[words].attrib["x"]) + 11 * labels.ems(words) <= float(root.attrib["width"])
+        assert words in figures.terminal(shared, width=80, color=False)
+    assert "from →" in places
+
+
+@settings(max_examples=40, deadline=None)
+@given(tokens, tokens, st.integers(16, 100), st.booleans())
+def test_any_map_gives_figures_that_fit(source: list[str], target: list[str], width: int, color: bool) -> None:
+    values = np.random.default_rng(3).normal(size=(len(target), len(source))).astype(np.float32)
+    shown = Map("gradient", "gradient × input", "nats", values, tuple(target), tuple(source), KOREAN, ("a note " * 9,))
+    for line in re.sub(r"\x1b\[[0-9;]*m", "", figures.terminal(shown, width=width, color=color)).split("\n"):
+        assert labels.columns(line) <= width
+    assert len(cells(figures.svg(shown))) == len(source) * len(target)
+    (sentence,) = json.loads(page_of(figures.html(shown)).data)["sentences"]
+    assert sentence["source_tokens"] == source and sentence["tokens"] == target
+
+
+def test_a_page_of_a_map_holds_the_others_and_every_head() -> None:
+    rows, columns = KOREAN.tokens, KOREAN.source_tokens
+    values = [np.full((7, 8), number, np.float32) for number in (-0.5, 0.125)]
+    shown = Map("occlusion", "occlusion", "nats", values[0], rows, columns, KOREAN, ("a note",))
+    other = Map("norms", "attention norms", "share", values[1], rows, columns, KOREAN)
+    data = json.loads(page_of(figures.html(shown, "mean", [other])).data)
+    (sentence,) = data["sentences"]
+    assert data["view"] == "occlusion" and sentence["heads"] == 6
+    assert sentence["views"] == [*KOREAN.views, "occlusion", "norms"]
+    np.testing.assert_allclose(sentence["weights"][2], KOREAN.view("layer0.head2"), atol=5.1e-5)
+    np.testing.assert_allclose(sentence["weights"][6:], values)
+    assert sentence["scales"][6] == {
+        "most": 0.5, "signed": True, "digits": 2, "unit": "nats", "notes": ["a note"],
+    }  # fmt: skip
+    assert {len(sentence[name]) for name in ("views", "names", "weights", "scales")} == {8}
+    merged = Map("occlusion", "occlusion", "nats", values[0][:2, :3], SIGNED.rows, SIGNED.columns, KOREAN)
+    assert json.loads(page_of(figures.html(merged)).data)["sentences"][0]["heads"] == 0
+
+
+def test_broken_maps_are_refused() -> None:
+    for values in (np.zeros((3, 3)), np.full((2, 3), np.nan)):
+        broken = Map("occlusion", "occlusion", "nats", values, SIGNED.rows, SIGNED.columns, SIGNED.translation)
+        for draw in (figures.svg, figures.terminal, figures.html):
+            with pytest.raises(UseError, match="finite numbers for 2 rows and 3 columns"):
+                draw(broken)
+
+
+def test_the_page_of_all_heads_holds_every_weight() -> None:
+    drawn = np.random.default_rng(5).dirichlet(np.ones(8), size=(2, 3, 8)).astype(np.float32)
+    cross = KOREAN.require_attention().transpose(1, 0, 2).reshape(2, 3, 7, 8)
+    decoder = np.tril(np.ones((2, 3, 7, 7), np.float32))
+    decoder /= decoder.sum(-1, keepdims=True)
+    document = figures.heads(Heads(KOREAN, drawn, cross, decoder, ("<s>", *KOREAN.tokens[:-1])))
+    page = page_of(document)
+    parts = json.loads(page.data)["parts"]
+    assert [part["name"] for part in parts] == ["Encoder", "Over the source", "Decoder"]
+    for part, weights in zip(parts, (drawn, cross, decoder), strict=True):
+        levels = np.frombuffer(base64.b64decode(part["weights"]), np.uint8).reshape(weights.shape)
+        np.testing.assert_allclose(levels / 255, weights, atol=0.5 / 255 + 1e-7)
+        assert (part["layers"], part["heads"]) == (2, 3)
+    assert parts[2]["columns"][0] == "<s>" and "회의" in parts[0]["rows"]
+    assert "default-src 'none'" in document and "not why" in document
+    assert set(re.findall(r"https?://[^\"'\s]+", document)) == {"http://www.w3.org/2000/svg"}
+    none = np.zeros((0, 0, 8, 8), np.float32)
+    alone = figures.heads(Heads(KOREAN, none, cross, none, ()))
+    assert [part["name"] for part in json.loads(page_of(alone).data)["parts"]] == ["Over the source"]
+    with pytest.raises(UseError, match="one vector"):
+        figures.heads(Heads(KOREAN, none, none, none, ()))
+
+
+def test_hostile_tokens_stay_text_on_the_page_of_heads() -> None:
+    def page(words: tuple[str, ...]) -> str:
+        weights = np.full((1, 1, len(words), len(words)), 0.1, np.float32)
+        return figures.heads(Heads(made(words, words), weights, weights, weights, words))
+
+    assert page_of(page(HOSTILE)).elements == page_of(page(("a", "b"))).elements
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e]", page(HOSTILE))

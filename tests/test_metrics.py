@@ -173,25 +173,32 @@ def test_only_plain_bleu_warns_of_tokenised_text(caplog: pytest.LogCaptureFixtur
         assert any("tokenized period" in record.getMessage() for record in caplog.records)
 
 
-# by label
+# rows
 
 
-def test_by_label_scores_each_label_alone() -> None:
-    labels = ["travel", "business", "travel"]
-    scores = metrics.by_label(FOUND, ENGLISH, labels, "en")
-    assert list(scores) == ["business", "travel"]
-    assert scores["business"] == metrics.corpus_scores(FOUND[1:2], ENGLISH[1:2], "en")
-    assert scores["travel"] == metrics.corpus_scores(FOUND[::2], ENGLISH[::2], "en")
+@pytest.mark.parametrize("texts", [(FOUND, ENGLISH, "en"), (KOREAN_FOUND, KOREAN, "ko")], ids=["en", "ko"])
+def test_a_score_is_that_of_the_sum_of_rows(texts: tuple[list[str], list[str], str]) -> None:
+    found, wanted, language = texts
+    for measure, score in zip(
+        metrics.measures(wanted, language), metrics.corpus_scores(found, wanted, language), strict=True
+    ):
+        rows = measure.rows(found, wanted)
+        assert measure.value([sum(column) for column in zip(*rows, strict=True)]) == pytest.approx(score.value)
+        assert (measure.name, measure.signature) == (score.name, score.signature)
+        assert measure.lower == (score.name == "TER")
 
 
-def test_by_label_cuts_all_labels_alike() -> None:
-    references = [*KOREAN, "OK!"]
-    scores = metrics.by_label(references, references, ["a", "a", "a", "b"], "")
-    assert len({label_scores[0].signature for label_scores in scores.values()}) == 1
-    english = metrics.by_label([*FOUND, "네"], [*ENGLISH, "네"], ["a", "a", "a", "b"], "")
-    assert {label_scores[0].signature for label_scores in english.values()} == {
-        metrics.bleu(FOUND, ENGLISH, "en").signature
-    }
+def test_scores_of_sentences_are_those_of_sacrebleu() -> None:
+    whole = [
+        sacrebleu.BLEU(effective_order=True),
+        sacrebleu.CHRF(),
+        sacrebleu.CHRF(word_order=2),
+        sacrebleu.TER(),
+    ]
+    for measure, metric in zip(metrics.measures(ENGLISH, "en"), whole, strict=True):
+        expected = [metric.sentence_score(one, [other]) for one, other in zip(FOUND, ENGLISH, strict=True)]
+        assert [measure.sentence(row) for row in measure.rows(FOUND, ENGLISH)] == [one.score for one in expected]
+        assert {one.name for one in expected} == {measure.name}
 
 
 # what is refused
@@ -213,13 +220,10 @@ def test_other_functions_refuse_the_same() -> None:
     for call in (
         lambda: metrics.tokenised_bleu([], []),
         lambda: metrics.corpus_scores([], [], ""),
-        lambda: metrics.by_label([], [], [], ""),
         lambda: metrics.tokenised_bleu(["a"], []),
     ):
         with pytest.raises(UseError):
             call()
-    with pytest.raises(UseError, match="2 labels and 3 references"):
-        metrics.by_label(FOUND, ENGLISH, ["a", "b"], "en")
 
 
 def test_importing_metrics_loads_neither_sacrebleu_nor_torch() -> None:

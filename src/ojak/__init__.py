@@ -11,10 +11,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ojak.attribution.inside import Inside
     from ojak.config import SearchConfig
     from ojak.corpus.pair import Pair
     from ojak.corpus.read import read_pairs
     from ojak.errors import OjakError
+    from ojak.maps import Map
     from ojak.result import Alternative, Translation
     from ojak.train.run import train_run
     from ojak.translate.glossary import Glossary
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 _PLACES = {
     "Alternative": "ojak.result",
     "Glossary": "ojak.translate.glossary",
+    "Inside": "ojak.attribution.inside",
+    "Map": "ojak.maps",
     "OjakError": "ojak.errors",
     "Pair": "ojak.corpus.pair",
     "SearchConfig": "ojak.config",
@@ -39,6 +43,8 @@ _PLACES = {
 __all__ = [
     "Alternative",
     "Glossary",
+    "Inside",
+    "Map",
     "OjakError",
     "Pair",
     "SearchConfig",

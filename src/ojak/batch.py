@@ -68,6 +68,15 @@ def collate(source: Sequence[Ids], target: Sequence[Ids], device: torch.device) 
     )
 
 
+def _few(count: int) -> int:
+    """The next count below of which there are few: batches of few different shapes. A library of matrix products
+    prepares itself for every shape that it meets, which takes time and memory."""
+    step = 1
+    while count >= 8 * step and step < 32:
+        step *= 2
+    return count - count % step
+
+
 def plan(
     source_lengths: npt.NDArray[np.int64],
     target_lengths: npt.NDArray[np.int64],
@@ -93,7 +102,7 @@ def plan(
         tokens = np.maximum.accumulate(longer[begin : begin + size]) * np.arange(
             1, len(order[begin : begin + size]) + 1
         )
-        fits = max(1, int(np.searchsorted(tokens, budget, side="right")))
+        fits = _few(max(1, int(np.searchsorted(tokens, budget, side="right"))))
         batches.append(order[begin : begin + fits])
         begin += fits
     if generator is not None:

@@ -72,20 +72,57 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument("pairs", nargs="+", metavar="PAIRS", help="files of sentence pairs")
     score.add_argument("--normalise", action="store_true", help="divide by the number of tokens")
     score.add_argument("--reverse", action="store_true", help="the files hold the target first")
+    score.add_argument(
+        "--hypotheses",
+        metavar="FILE",
+        help="translations to score beside the targets: columns of both log-probabilities, BLEU, chrF2, chrF2++, TER",
+    )
+    score.add_argument("--corpus", action="store_true", help="of all pairs together: perplexity, bits a character")
+    score.add_argument(
+        "--json", action="store_true", help="a JSON object a line, with the log-probability of each token"
+    )
 
     evaluate = verbs.add_parser("evaluate", help="measure BLEU, chrF, TER and perplexity on pairs")
-    _run(evaluate)
+    evaluate.add_argument("run", metavar="RUN", help="a run or model directory, or a file of translations, one a line")
     evaluate.add_argument("pairs", nargs="+", metavar="PAIRS", help="files of sentence pairs")
-    evaluate.add_argument("--reverse", action="store_true", help="the files hold the target first")
-    evaluate.add_argument("--json", action="store_true", help="print one JSON object")
     evaluate.add_argument("--output", metavar="FILE", help="write the translations to a file too")
+    _measuring(evaluate)
     _search(evaluate)
+
+    compare = verbs.add_parser("compare", help="measure systems on pairs, and whether they differ by more than chance")
+    compare.add_argument(
+        "systems",
+        nargs="+",
+        metavar="SYSTEM",
+        help="runs, model directories or files of translations, the baseline first; NAME=PATH names one",
+    )
+    compare.add_argument("--pairs", nargs="+", required=True, metavar="FILE", help="files of sentence pairs")
+    compare.add_argument(
+        "--trials", type=int, default=10_000, metavar="N", help="of approximate randomisation (10000; 0: none)"
+    )
+    _measuring(compare)
+    _search(compare, ensemble=False)
 
     look = verbs.add_parser("look", help="show where the model looked while it translated a sentence")
     _run(look)
     look.add_argument("sentence", metavar="SENTENCE", help="what to translate")
     look.add_argument("--target", metavar="TEXT", help="look at this translation instead of the model's own")
-    look.add_argument("--view", default="mean", help="an attention view, a layer, or mean (mean)")
+    look.add_argument(
+        "--view",
+        default="mean",
+        help="weights, norms, rollout, occlusion, gradient, integrated or share; or an attention view, a layer, or "
+        "mean (mean: weights of all); see docs/looking.md",
+    )
+    look.add_argument("--layer", type=int, metavar="N", help="of attention, counted from 0 (default: all)")
+    look.add_argument("--head", type=int, metavar="N", help="of the layer, counted from 0 (default: all)")
+    look.add_argument("--self", dest="own", choices=("encoder", "decoder"), help="self-attention instead, of this side")
+    look.add_argument("--words", action="store_true", help="merge the pieces of words")
+    look.add_argument(
+        "--before", action="store_true", help="with gradient or integrated: columns for the target words before, too"
+    )
+    look.add_argument("--no-compare", action="store_true", help="do not work out how far other views agree")
+    look.add_argument("--all-heads", metavar="FILE", help="write a page (.html) over all heads of all layers")
+    look.add_argument("--json", action="store_true", help="print the map as one JSON object")
     look.add_argument(
         "--out", action="append", default=[], metavar="FILE", help="a figure to write: .svg, .png or .html; repeatable"
     )
@@ -200,7 +237,40 @@ def _layout(verb: argparse.ArgumentParser) -> None:
 
 def _run(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("run", metavar="RUN", help="a run or model directory")
+    _device(verb)
+
+
+def _device(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
+
+
+def _measuring(verb: argparse.ArgumentParser) -> None:
+    _device(verb)
+    verb.add_argument("--reverse", action="store_true", help="the files hold the target first")
+    verb.add_argument("--json", action="store_true", help="print one JSON object")
+    verb.add_argument("--html", metavar="FILE", help="write a page with plots and all sentences, which works offline")
+    verb.add_argument(
+        "--scores",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="scores made elsewhere, one a line, or as comet-score writes them (systems: FILE,FILE); repeatable",
+    )
+    verb.add_argument(
+        "--train",
+        nargs="+",
+        metavar="FILE",
+        help="the training pairs, to find leaks in and count words (the run's own)",
+    )
+    verb.add_argument("--no-training", action="store_true", help="do not look at the training pairs")
+    verb.add_argument(
+        "--resamples", type=int, default=1000, metavar="N", help="of the bootstrap behind intervals (1000; 0: none)"
+    )
+    verb.add_argument("--seed", type=int, default=12345, help="of what chance does (12345, as in sacreBLEU)")
+    for side in ("source", "target"):
+        verb.add_argument(
+            f"--{side}", default="", metavar="CODE", help=f"language of the {side}, where no run tells it"
+        )
 
 
 SEARCH: tuple[tuple[str, type[int] | type[float] | None, str], ...] = (
@@ -227,7 +297,7 @@ SEARCH: tuple[tuple[str, type[int] | type[float] | None, str], ...] = (
 """settings of the search: name, type (None: on or off), help"""
 
 
-def _search(verb: argparse.ArgumentParser) -> None:
+def _search(verb: argparse.ArgumentParser, ensemble: bool = True) -> None:
     group = verb.add_argument_group("search", "What is not said is as the recipe says; see docs/search.md.")
     for name, kind, about in SEARCH:
         if kind is None:
@@ -239,9 +309,10 @@ def _search(verb: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--no-cut-loops", dest="cut_loops", action="store_false", default=None, help="let it go round in circles"
     )
-    group.add_argument(
-        "--ensemble", action="append", default=[], metavar="RUN", help="average with this run too; repeatable"
-    )
+    if ensemble:
+        group.add_argument(
+            "--ensemble", action="append", default=[], metavar="RUN", help="average with this run too; repeatable"
+        )
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:

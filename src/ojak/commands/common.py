@@ -41,9 +41,14 @@ def located(pairs: Sequence[Pair]) -> Iterator[None]:
 
 
 def turned_pairs(args: argparse.Namespace, translator: Maker) -> list[Pair]:
-    """The pairs of `args.pairs` in the direction of the translator: files that tell their languages are turned by
+    """The pairs of `args.pairs` in the direction of the translator."""
+    return directed_pairs(args, translator.languages)
+
+
+def directed_pairs(args: argparse.Namespace, languages: tuple[str, str]) -> list[Pair]:
+    """The pairs of `args.pairs` from the first language into the second: files that tell their languages are turned by
     them, others are as they are, or have the target first if `args.reverse`."""
-    first, second = translator.languages[::-1] if args.reverse else translator.languages
+    first, second = languages[::-1] if args.reverse else languages
     notes = Notes()
     pairs = read_pairs(args.pairs, Layout(source=first, target=second), notes)
     for message in dict.fromkeys(notes.messages):

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from ojak import files
-from ojak.commands.common import located, searching, turned_pairs
-from ojak.evaluate.report import evaluate
-from ojak.translate import load
+from ojak.commands.measuring import measured, opened, tell
+from ojak.evaluate.resample import Chance
 
 
 def run(args: argparse.Namespace) -> int:
     """Translates the sources of pairs and measures the result against their targets."""
-    translator = load(args.run, args.device, args.ensemble)
-    pairs = turned_pairs(args, translator)
-    search = searching(args, translator)
-    with located(pairs):
-        report = evaluate(translator, pairs, search)
+    chance = Chance(args.resamples, 0, args.seed)
+    report = measured(args, opened([args.run], args.device, args.ensemble), chance)
     if args.output:
         files.write(Path(args.output), "".join(text + "\n" for text in report.hypotheses))
-    print(json.dumps(report.as_dict(), ensure_ascii=False, indent=2) if args.json else report.table())
+    tell(args, report)
     return 0

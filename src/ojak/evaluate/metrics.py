@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ojak.errors import UseError
 
@@ -32,68 +32,110 @@ class Score:
     signature: str
 
 
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A metric with all its settings chosen.
+
+    It counts a row of numbers in each sentence (n-grams, edits, lengths), and a score is made of the sum of such rows:
+    of all of them, of those of one label, or of a resampled corpus. `cutter` cuts text into words before it is
+    counted; "" leaves that to the metric.
+    """
+
+    name: str
+    metric: Metric
+    cutter: str = ""
+
+    def rows(self, hypotheses: Sequence[str], references: Sequence[str]) -> list[list[float]]:
+        """What is counted in each sentence. Raises UseError for no sentences or unequal counts."""
+        _check(hypotheses, references)
+        if self.cutter:
+            cut = cutter(self.cutter)
+            hypotheses, references = [cut(text) for text in hypotheses], [cut(text) for text in references]
+        rows: list[list[float]] = self.metric._extract_corpus_statistics(list(hypotheses), [list(references)])
+        return rows
+
+    def value(self, row: Sequence[float]) -> float:
+        """The score of a row, or of a sum of rows."""
+        return float(self.metric._compute_score_from_stats(list(row)).score)
+
+    def sentence(self, row: Sequence[float]) -> float:
+        """The score of one sentence: BLEU with no longer n-grams than the sentence has (`eff:yes`), else as `value`."""
+        metric: Any = self.metric
+        if self.name != "BLEU":
+            return self.value(row)
+        correct, total = list(row[2:6]), list(row[6:10])
+        return float(metric.compute_bleu(correct, total, int(row[0]), int(row[1]), "exp", effective_order=True).score)
+
+    @property
+    def lower(self) -> bool:
+        """Whether lower is better."""
+        return self.name == "TER"
+
+    @property
+    def signature(self) -> str:
+        """How it is counted, as sacreBLEU says it."""
+        self.metric.num_refs = 1
+        return f"{self.metric.get_signature()}{f'|cut:{self.cutter}' if self.cutter else ''}"
+
+    def score(self, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+        """The score of a corpus."""
+        rows = self.rows(hypotheses, references)
+        return Score(self.name, float(self.metric._aggregate_and_compute(rows).score), self.signature)
+
+
+def measures(references: Sequence[str], language: str, lowercase: bool = False) -> list[Measure]:
+    """BLEU, chrF, chrF++ and TER, in this order, for references in a language; `lowercase` folds case for the first
+    three, as TER always does.
+
+    Every function here takes the code of the target language, or "" where it is not known: then it is held for Korean
+    if most references are written in Hangul. In Korean white space divides phrases, not words: so chrF++ and TER count
+    the words that the tokenizer of BLEU cuts, which the signature tells. For Japanese and Chinese, TER takes
+    punctuation and Chinese characters as words of their own.
+    """
+    language = _known(language, references)
+    words = bleu_tokenizer("ko") if language == "ko" else ""
+    return [
+        Measure("BLEU", _bleu(bleu_tokenizer(language), lowercase)),
+        Measure("chrF2", _chrf(0, lowercase)),
+        Measure("chrF2++", _chrf(2, lowercase), words),
+        Measure("TER", _ter(language in _ASIAN), words),
+    ]
+
+
 def bleu(hypotheses: Sequence[str], references: Sequence[str], language: str, lowercase: bool = False) -> Score:
     """BLEU over words as `bleu_tokenizer` cuts them. All functions here raise UseError for no sentences or unequal
-    counts, and take the code of the target language, or "" where it is not known: then it is held for Korean if most
-    references are written in Hangul."""
-    return _score(_bleu(bleu_tokenizer(_known(language, references)), lowercase), hypotheses, references)
+    counts."""
+    return measures(references, language, lowercase)[0].score(hypotheses, references)
 
 
 def chrf(hypotheses: Sequence[str], references: Sequence[str], language: str, lowercase: bool = False) -> Score:
     """chrF2: character n-grams up to 6. It asks for no tokenizer, so the language changes nothing."""
-    return _score(_chrf(0, lowercase), hypotheses, references)
+    return measures(references, language, lowercase)[1].score(hypotheses, references)
 
 
 def chrf_plus_plus(
     hypotheses: Sequence[str], references: Sequence[str], language: str, lowercase: bool = False
 ) -> Score:
-    """chrF2++: character n-grams up to 6 and word n-grams up to 2. Korean words are cut as for BLEU, which the
-    signature tells; white space does not count in character n-grams."""
-    return _cut_score(_chrf(2, lowercase), hypotheses, references, language)
+    """chrF2++: character n-grams up to 6 and word n-grams up to 2; white space does not count in character n-grams."""
+    return measures(references, language, lowercase)[2].score(hypotheses, references)
 
 
 def ter(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
-    """TER: word edits and shifts, case ignored. For Japanese and Chinese, punctuation and Chinese characters are words
-    of their own. Korean words are cut as for BLEU, which the signature tells."""
-    return _cut_score(_ter(_known(language, references) in _ASIAN), hypotheses, references, language)
+    """TER: word edits and shifts, case ignored."""
+    return measures(references, language)[3].score(hypotheses, references)
 
 
 def corpus_scores(
     hypotheses: Sequence[str], references: Sequence[str], language: str, lowercase: bool = False
 ) -> list[Score]:
-    """BLEU, chrF, chrF++ and TER, in this order; `lowercase` folds case for the first three, as TER always does."""
-    scores = [metric(hypotheses, references, language, lowercase) for metric in (bleu, chrf, chrf_plus_plus)]
-    return [*scores, ter(hypotheses, references, language)]
-
-
-def by_label(
-    hypotheses: Sequence[str],
-    references: Sequence[str],
-    labels: Sequence[str],
-    language: str,
-    lowercase: bool = False,
-) -> dict[str, list[Score]]:
-    """What `corpus_scores` gives for the sentences of each label, labels in alphabetical order."""
-    _check(hypotheses, references)
-    if len(labels) != len(references):
-        raise UseError(
-            f"There must be one label for each sentence, but there are {len(labels)} labels and {len(references)} "
-            "references. Give as many."
-        )
-    # Guessed once over all: the labels of one table must not be cut into words in different ways.
-    language = _known(language, references) or "und"
-    scores = {}
-    for label in sorted(set(labels)):
-        rows = [row for row, its_label in enumerate(labels) if its_label == label]
-        found, wanted = [hypotheses[row] for row in rows], [references[row] for row in rows]
-        scores[label] = corpus_scores(found, wanted, language, lowercase)
-    return scores
+    """The scores of all `measures`, in their order."""
+    return [measure.score(hypotheses, references) for measure in measures(references, language, lowercase)]
 
 
 def tokenised_bleu(hypotheses_tokens: Sequence[str], references_tokens: Sequence[str]) -> Score:
     """BLEU over text that is cut into tokens already, joined by spaces: for comparing with numbers that were counted
     so. The signature says `tok:none`; it is not comparable with `bleu`."""
-    return _score(_bleu("none"), hypotheses_tokens, references_tokens)
+    return Measure("BLEU", _bleu("none")).score(hypotheses_tokens, references_tokens)
 
 
 def bleu_tokenizer(language: str) -> str:
@@ -105,6 +147,20 @@ def bleu_tokenizer(language: str) -> str:
     if code in _MECAB:
         return f"{code}-mecab" if all(find_spec(module) for module in _MECAB[code]) else "char"
     return "zh" if code == "zh" else "13a"
+
+
+def cutter(tokenizer: str) -> Callable[[str], str]:
+    """What cuts text into words parted by spaces, as sacreBLEU's tokenizer of that name does."""
+    cut: Callable[[str], str] = _bleu(tokenizer).tokenizer  # type: ignore[attr-defined]
+    return cut
+
+
+def word_cutter(language: str, references: Sequence[str]) -> str:
+    """The tokenizer whose words are words: as for BLEU, but `13a` where that would cut into characters only because a
+    Korean analyser is not installed; characters stay for Japanese and Chinese."""
+    language = _known(language, references)
+    name = bleu_tokenizer(language)
+    return "13a" if name == "char" and language == "ko" else name
 
 
 def _code(language: str) -> str:
@@ -143,22 +199,6 @@ def _ter(asian: bool) -> Metric:
     from sacrebleu.metrics.ter import TER
 
     return TER(normalized=asian, asian_support=asian)
-
-
-def _score(metric: Metric, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
-    _check(hypotheses, references)
-    score = metric.corpus_score(list(hypotheses), [list(references)])
-    return Score(score.name, float(score.score), str(metric.get_signature()))
-
-
-def _cut_score(metric: Metric, hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
-    """The score over words; in Korean, where white space divides phrases, over what the tokenizer of BLEU cuts."""
-    if _known(language, references) != "ko":
-        return _score(metric, hypotheses, references)
-    name = bleu_tokenizer("ko")
-    cut = _bleu(name).tokenizer  # type: ignore[attr-defined]
-    score = _score(metric, [cut(text) for text in hypotheses], [cut(text) for text in references])
-    return Score(score.name, score.value, f"{score.signature}|cut:{name}")
 
 
 def _check(hypotheses: Sequence[str], references: Sequence[str]) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-WORD_START = "▁"
+from ojak.words import WORD_START
+
 SPACE = "␣"
 
 # Zero-width joiners belong inside words (Persian, emoji); every other format character would act unseen.
 _JOINERS = frozenset("\u200c\u200d")
-_SPECIAL = re.compile(r"<(?!0x[0-9A-Fa-f]{2}>)[^<>\s]+>")
 _HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff]")
 _KANA = re.compile("[\u3040-\u30ff]")
 
@@ -49,19 +49,6 @@ def label(token: str) -> str:
     if _character_columns(text[0]) == 0 or unicodedata.category(text[0]) == "Mc":
         return "◌" + text  # a mark, or the final of a syllable, needs something to sit on
     return text
-
-
-def word_starts(tokens: Sequence[str]) -> list[bool]:
-    """For each token, whether a figure leaves a gap before it. All False where nothing is marked as a word.
-
-    `</s>` and its like stand apart; byte pieces such as `<0xEC>` belong to the word they are in.
-    """
-    if not any(token.startswith(WORD_START) for token in tokens):
-        return [False] * len(tokens)
-    return [
-        place > 0 and (token.startswith(WORD_START) or _SPECIAL.fullmatch(token) is not None)
-        for place, token in enumerate(tokens)
-    ]
 
 
 def has_hangul(text: str) -> bool:

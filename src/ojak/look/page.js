@@ -9,6 +9,7 @@
   let sentence = data.sentences[0];
   let view = data.view;
   let weights = []; // T rows of S numbers, of the view shown
+  let scale = { most: 1, signed: false, digits: 2, unit: "weight", notes: [] }; // and how it is drawn
   let held = null;
   let pointed = false; // whether the pointer chose what is shown: a pointer that leaves clears only its own choice
   let focus = { source: 0, target: 0, t: 0, s: 0 };
@@ -18,8 +19,9 @@
   // --- numbers and colours ---------------------------------------------------------------------------------------
 
   function indices(name) {
-    return sentence.views.map((_, k) => k).filter(
-      (k) => name === "mean" || sentence.views[k] === name || sentence.views[k].startsWith(name + "."));
+    // The first views are of attention, and the mean is of these; each of the others is by itself.
+    return sentence.views.map((_, k) => k).filter((k) => name === "mean" ? k < sentence.heads
+      : sentence.views[k] === name || sentence.views[k].startsWith(name + "."));
   }
 
   function mean(name) {
@@ -29,25 +31,27 @@
   }
 
   function rgb(weight) {
-    const scale = night.matches ? data.night : data.paper;
-    const w = Math.min(1, Math.max(0, weight));
-    for (let i = 1; i < scale.length; i++) {
-      if (w <= scale[i][0]) {
-        const share = (w - scale[i - 1][0]) / (scale[i][0] - scale[i - 1][0]);
-        return scale[i][1].map((end, c) => Math.round(scale[i - 1][1][c] + (end - scale[i - 1][1][c]) * share));
+    const steps = data[(night.matches ? "night" : "paper") + (weight < 0 ? "_below" : "")];
+    const w = Math.min(1, Math.abs(weight));
+    for (let i = 1; i < steps.length; i++) {
+      if (w <= steps[i][0]) {
+        const share = (w - steps[i - 1][0]) / (steps[i][0] - steps[i - 1][0]);
+        return steps[i][1].map((end, c) => Math.round(steps[i - 1][1][c] + (end - steps[i - 1][1][c]) * share));
       }
     }
-    return scale[scale.length - 1][1];
+    return steps[steps.length - 1][1];
   }
 
-  const css = (weight) => `rgb(${rgb(weight).join(",")})`;
+  const css = (weight) => `rgb(${rgb(weight / scale.most).join(",")})`;
 
   function ink(weight) { // white or dark letters, whichever reads on the colour
-    const [r, g, b] = rgb(weight).map((part) => (part / 255) ** 2.2);
+    const [r, g, b] = rgb(weight / scale.most).map((part) => (part / 255) ** 2.2);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b < 0.22 ? "#ffffff" : "#1b2230";
   }
 
-  const number = (weight) => weight.toFixed(2);
+  const number = (weight, digits = Math.abs(weight) >= 10 ? 1 : scale.digits) =>
+    (scale.signed && weight > 0 ? "+" : "") + weight.toFixed(digits);
+  const seen = (weight, least) => Math.abs(weight) / scale.most >= least;
 
   // --- building ----------------------------------------------------------------------------------------------------
 
@@ -70,7 +74,7 @@
 
   function fillViews() {
     const list = byId("view");
-    const count = sentence.views.length;
+    const count = sentence.heads;
     const layers = [...new Set(sentence.views.filter((v) => v.includes(".")).map((v) => v.split(".")[0]))];
     list.replaceChildren();
     if (count > 1) list.append(option("mean", `mean of ${count} views`));
@@ -81,7 +85,11 @@
       group.append(...heads.map((v) => option(v, v)));
       list.append(group);
     }
-    list.append(...sentence.views.filter((v) => !v.includes(".")).map((v) => option(v, v)));
+    const names = sentence.views.map((v, k) => [v, sentence.names[k], k]);
+    list.append(...names.filter(([v, , k]) => k < count && !v.includes(".")).map(([v, name]) => option(v, name)));
+    const others = names.slice(count).map(([v, name]) => option(v, name));
+    if (count && others.length) list.append(element("optgroup", { label: "other views" }, others));
+    else list.append(...others);
     list.value = view;
     if (list.selectedIndex < 0) { // the sentence has not this view, or only the one that the mean is of
       list.selectedIndex = 0;
@@ -144,8 +152,8 @@
     const width = Math.max(right, ...xs.map((x, i) => x + column / 2 + (straight ? 0 : wide(sources[i]) * cosine))) + 4;
 
     const root = drawn("svg", { width, height: bottom + 4, viewBox: `0 0 ${width} ${bottom + 4}`, "aria-hidden": "true" });
-    root.append(drawn("text", { x: left - 8, y: top - 17, "text-anchor": "end", "font-size": 10, class: "faded" }, "source →"));
-    root.append(drawn("text", { x: left - 8, y: top - 5, "text-anchor": "end", "font-size": 10, class: "faded" }, "target ↓"));
+    root.append(drawn("text", { x: left - 8, y: top - 17, "text-anchor": "end", "font-size": 10, class: "faded" }, `${sentence.axes[0]} →`));
+    root.append(drawn("text", { x: left - 8, y: top - 5, "text-anchor": "end", "font-size": 10, class: "faded" }, `${sentence.axes[1]} ↓`));
     const label = (text, lang, attributes) => {
       const made = drawn("text", { "font-size": font, ...attributes }, text);
       if (lang) made.setAttribute("lang", lang);
@@ -195,7 +203,7 @@
     const pen = canvas.getContext("2d");
     const pixels = pen.createImageData(canvas.width, canvas.height);
     sentence.weights[k].forEach((row, t) => row.forEach((weight, s) => {
-      pixels.data.set([...rgb(weight), 255], 4 * (t * columns + s));
+      pixels.data.set([...rgb(weight / sentence.scales[k].most), 255], 4 * (t * columns + s));
     }));
     pen.putImageData(pixels, 0, 0);
     return canvas;
@@ -227,22 +235,22 @@
     const targets = sentence.tokens.map(() => null);
     const lit = { source: -1, target: -1 };
     let words = "";
-    const most = (labels, values) => values.map((w, i) => [w, labels[i]]).filter(([w]) => w >= 0.005)
-      .sort((a, b) => b[0] - a[0]).slice(0, 6).map(([w, text]) => `${text} ${number(w)}`).join(" · ") || "nothing above 0.01";
+    const most = (labels, values) => values.map((w, i) => [w, labels[i]]).filter(([w]) => seen(w, 0.005))
+      .sort((a, b) => Math.abs(b[0]) - Math.abs(a[0])).slice(0, 6).map(([w, text]) => `${text} ${number(w)}`).join(" · ") || "nothing above 0.01";
     if (place && place.side === "target") {
       lit.target = place.i;
       weights[place.i].forEach((w, s) => { sources[s] = w; });
-      words = `To write “${sentence.labels[place.i]}” it read: ${most(sentence.source_labels, weights[place.i])}`;
+      words = `${scale.signed ? "For" : "To write"} “${sentence.labels[place.i]}” ${scale.signed ? "these counted" : "it read"}: ${most(sentence.source_labels, weights[place.i])}`;
     } else if (place && place.side === "source") {
       lit.source = place.i;
       const column = weights.map((row) => row[place.i]);
       column.forEach((w, t) => { targets[t] = w; });
-      words = `“${sentence.source_labels[place.i]}” was read to write: ${most(sentence.labels, column)}`;
+      words = `“${sentence.source_labels[place.i]}” ${scale.signed ? "counted for" : "was read to write"}: ${most(sentence.labels, column)}`;
     } else if (place) {
       lit.source = place.s;
       lit.target = place.t;
       sources[place.s] = targets[place.t] = weights[place.t][place.s];
-      words = `${sentence.source_labels[place.s]} → ${sentence.labels[place.t]}: ${weights[place.t][place.s].toFixed(4)}`;
+      words = `${sentence.source_labels[place.s]} → ${sentence.labels[place.t]}: ${number(weights[place.t][place.s], 4)}`;
     }
     paint("source", sources, lit.source);
     paint("target", targets, lit.target);
@@ -265,7 +273,7 @@
       const value = values[i];
       tag.style.background = value === null ? "" : css(value);
       tag.style.color = value === null ? "" : ink(value);
-      tag.lastChild.textContent = value === null || value < 0.005 ? "" : number(value);
+      tag.lastChild.textContent = value === null || !seen(value, 0.005) ? "" : number(value);
       tag.classList.toggle("chosen", i === chosen);
       tag.setAttribute("aria-selected", String(i === chosen));
       map[side][i].classList.toggle("lit", i === chosen);
@@ -279,10 +287,14 @@
 
   function update() { // another view of the same sentence
     weights = mean(view);
+    const chosen = sentence.views.indexOf(view);
+    scale = sentence.scales[chosen < 0 ? 0 : chosen];
+    drawScale();
+    byId("notes").replaceChildren(...scale.notes.map((textContent) => element("p", { className: "soft", textContent })));
     weights.forEach((row, t) => row.forEach((weight, s) => {
       map.cells[t][s].style.fill = css(weight);
       if (map.numbers.length) {
-        const shown = weight >= 0.05;
+        const shown = seen(weight, 0.05);
         map.numbers[t][s].textContent = shown ? number(weight) : "";
         if (shown) map.numbers[t][s].style.fill = ink(weight);
       }
@@ -370,9 +382,11 @@
   function drawScale() {
     const pen = byId("scale").getContext("2d");
     for (let i = 0; i < 200; i++) {
-      pen.fillStyle = css(i / 199);
+      pen.fillStyle = css(scale.most * (scale.signed ? 2 * i / 199 - 1 : i / 199));
       pen.fillRect(i, 0, 1, 1);
     }
+    byId("scale-low").textContent = `${scale.unit} ${scale.signed ? number(-scale.most) : 0}`;
+    byId("scale-high").textContent = scale.signed ? number(scale.most) : "1";
   }
 
   byId("sentence").append(...data.sentences.map((each, i) => option(String(i), `${i + 1}. ${each.source}`)));
@@ -383,7 +397,6 @@
   byId("target").addEventListener("keydown", keysOfWords);
   byId("map").addEventListener("keydown", keysOfMap);
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") { held = null; show(null); } });
-  night.addEventListener("change", () => { drawScale(); buildGallery(); update(); });
-  drawScale();
+  night.addEventListener("change", () => { buildGallery(); update(); });
   choose(0);
 })();

@@ -11,20 +11,21 @@ from ojak.look import fonts
 from ojak.look.drawing import Drawing, drawing
 from ojak.look.labels import has_hangul
 from ojak.look.svg import draw
+from ojak.maps import Map
 from ojak.result import Translation
 
 _ZOOM = 2.0  # two pixels a unit: sharp on today's screens and in print
 _LARGEST = 8000  # pixels a side, about what a picture viewer still opens
 
 
-def png(translation: Translation, path: str | Path, view: str = "mean") -> None:
-    """Write the attention map as a PNG file, whole or not at all.
+def png(shown: Translation | Map, path: str | Path, view: str = "mean") -> None:
+    """Write a Map, or the attention map of a Translation, as a PNG file, whole or not at all.
 
     Needs the extra `png`. Korean needs a font with Hangul: the one that comes with the extra, one of the system's,
     or the file that the environment variable OJAK_FONT names; where there is none, a warning says what to install.
     UseError where the library is missing, StorageError where the file cannot be written.
     """
-    files.write(Path(path), pixels(drawing(translation, view)))
+    files.write(Path(path), pixels(drawing(shown, view)))
 
 
 def pixels(drawn: Drawing) -> bytes:

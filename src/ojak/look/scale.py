@@ -2,7 +2,7 @@
 
 Lightness falls (or rises) all the way, so the scales read with any colour vision and in grey print. More of it is
 spent on small weights, since the mean over many views is made of these; 0 to 1 is always the whole scale, so that
-two figures can be compared.
+two figures can be compared. What can be below zero goes from -1 to 1, blue above and orange below.
 """
 
 from __future__ import annotations
@@ -28,10 +28,28 @@ NIGHT: tuple[tuple[float, Colour], ...] = (
     (1.0, (236, 246, 206)),
 )
 
+# What is below zero, on the other side of the same ground: blue and orange are told apart by nearly every eye.
+PAPER_BELOW: tuple[tuple[float, Colour], ...] = (
+    (0.0, (244, 247, 251)),
+    (0.1, (246, 224, 198)),
+    (0.3, (235, 174, 112)),
+    (0.6, (196, 104, 22)),
+    (1.0, (96, 42, 0)),
+)
+NIGHT_BELOW: tuple[tuple[float, Colour], ...] = (
+    (0.0, (27, 34, 48)),
+    (0.1, (70, 50, 36)),
+    (0.3, (134, 82, 36)),
+    (0.6, (210, 128, 56)),
+    (1.0, (255, 192, 116)),
+)
+_BELOW = {PAPER: PAPER_BELOW, NIGHT: NIGHT_BELOW}
+
 
 def colour(weight: float, scale: tuple[tuple[float, Colour], ...] = PAPER) -> Colour:
-    """The colour of a weight; weights outside 0 to 1 take the colour of the nearer end."""
-    weight = min(1.0, max(0.0, weight))
+    """The colour of a weight; one beyond 1 or -1 takes the colour of the end."""
+    scale = _BELOW.get(scale, scale) if weight < 0 else scale
+    weight = min(1.0, abs(weight))
     for (low, first), (high, second) in pairwise(scale):
         if weight <= high:
             share = (weight - low) / (high - low)

@@ -10,6 +10,7 @@ from itertools import accumulate
 from ojak.look import labels
 from ojak.look.drawing import Drawing, drawing
 from ojak.look.scale import is_dark, web
+from ojak.maps import Map
 from ojak.result import Translation
 
 # Fonts with Hangul first, by the names that each system gives them: any browser then finds one.
@@ -26,13 +27,13 @@ _GAP = 0.15  # before a word, as a share of a row
 _ALL_CELLS = 10_000
 
 
-def svg(translation: Translation, view: str = "mean") -> str:
-    """The attention map as an SVG document, with the sentence, its translation and a scale on it.
+def svg(shown: Translation | Map, view: str = "mean") -> str:
+    """A Map, or the attention map of a Translation, as an SVG document, with the sentence, its translation and a scale.
 
     Each cell has a title, shown while the pointer is over it: `source → target: 0.83`. Korean is text, so the
     reader's own font draws it. UseError where there is no attention or no such view.
     """
-    return draw(drawing(translation, view))
+    return draw(drawing(shown, view))
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class _Layout:
     y: list[float]
     right: float
     bottom: float
-    overhang: float  # of the last slanted labels beyond the map
+    overhang: float  # of the last slanted labels, or of what stands beside the rows, beyond the map
     source: list[str]
     target: list[str]
 
@@ -83,7 +84,8 @@ def _layout(drawn: Drawing, top: float) -> _Layout:
         for x0, text in zip(x, source, strict=True)
         if angle
     ]
-    overhang = max(0.0, max(ends, default=right) - right)
+    beside = 10 + 11 * max(map(labels.ems, drawn.beside), default=0) if drawn.beside else 0.0
+    overhang = max(0.0, beside, max(ends, default=right) - right)
     y, bottom = _edges(top + max(above, 26.0), row, _GAP * row, drawn.target_gaps)
     return _Layout(font, row, column, angle, x, y, right, bottom, overhang, source, target)
 
@@ -95,17 +97,19 @@ def draw(drawn: Drawing) -> str:
     width = max(_NARROWEST, sketch.right + sketch.overhang + _MARGIN)
     caption, top = _caption(drawn, width)
     laid = _layout(drawn, top)
-    foot, height = _scale(laid.x[0] if laid.x else _MARGIN, laid.bottom + 18)
+    foot, height = _scale(drawn, laid.x[0] if laid.x else _MARGIN, laid.bottom + 18)
+    notes, height = _notes(drawn, height, width)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_n(width)} {_n(height)}" width="{_n(width)}" '
         f'height="{_n(height)}" role="img" font-family="{FONTS}" fill="{_INK}">',
-        f"<title>{_text(f'Attention, {drawn.name}')}</title>",
+        f"<title>{_text(drawn.heading.replace(': ', ', '))}</title>",
         f"<desc>{_text(f'{drawn.text_in} → {drawn.text_out}')}</desc>",
         f'<rect width="{_n(width)}" height="{_n(height)}" fill="#ffffff"/>',
         *caption,
         *_labels(drawn, laid, top),
         *_cells(drawn, laid),
         *foot,
+        *notes,
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -115,7 +119,7 @@ def _caption(drawn: Drawing, width: float) -> tuple[list[str], float]:
     """The view's name, the sentence and its translation; and where the map may begin below them."""
     room = width - 2 * _MARGIN
     y = _MARGIN + 14
-    title = labels.elide_ems(f"Attention: {drawn.name}", room / 15)
+    title = labels.elide_ems(drawn.heading, room / 15)
     parts = [f'<text x="{_n(_MARGIN)}" y="{_n(y)}" font-size="15" font-weight="bold">{_text(title)}</text>']
     y += 6
     for name, text in (("source", drawn.text_in), ("target", drawn.text_out)):
@@ -134,8 +138,8 @@ def _labels(drawn: Drawing, laid: _Layout, top: float) -> list[str]:
     base = first_row - 6
     parts = [
         f'<g font-size="10" fill="{_SOFT}" text-anchor="end">'
-        f'<text x="{_n(laid.x[0] - 8)}" y="{_n(first_row - 17)}">source →</text>'
-        f'<text x="{_n(laid.x[0] - 8)}" y="{_n(first_row - 5)}">target ↓</text></g>'
+        f'<text x="{_n(laid.x[0] - 8)}" y="{_n(first_row - 17)}">{drawn.axes[0]} →</text>'
+        f'<text x="{_n(laid.x[0] - 8)}" y="{_n(first_row - 5)}">{drawn.axes[1]} ↓</text></g>'
     ]
     anchor = "middle" if laid.angle == 0 else "start"
     parts.append(f'<g font-size="{_n(laid.font)}" text-anchor="{anchor}"{_lang(" ".join(drawn.source))}>')
@@ -152,7 +156,11 @@ def _labels(drawn: Drawing, laid: _Layout, top: float) -> list[str]:
     for y, text in zip(laid.y, laid.target, strict=True):
         middle = y + laid.row / 2 + laid.font * 0.35
         parts.append(f'<text x="{_n(laid.x[0] - 8)}" y="{_n(middle)}">{_text(text)}</text>')
-    return [*parts, "</g>"]
+    parts.append("</g>")
+    for y, text in zip(laid.y, drawn.beside, strict=False):
+        place = f'x="{_n(laid.right + 8)}" y="{_n(y + laid.row / 2 + 4)}"'
+        parts.append(f'<text {place} font-size="11" fill="{_SOFT}">{_text(text)}</text>')
+    return parts
 
 
 def _cells(drawn: Drawing, laid: _Layout) -> list[str]:
@@ -169,39 +177,52 @@ def _cells(drawn: Drawing, laid: _Layout) -> list[str]:
     for t, y in enumerate(laid.y):
         for s, x in enumerate(laid.x):
             weight = float(drawn.weights[t, s])
-            if not every and weight < 0.005:
+            share = weight / drawn.most
+            if not every and abs(share) < 0.005:
                 continue
-            title = _text(f"{drawn.source[s]} → {drawn.target[t]}: {weight:.2f}")
+            title = _text(f"{drawn.source[s]} → {drawn.target[t]}: {drawn.number(weight)}")
             parts.append(
                 f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(laid.column - line)}" height="{_n(laid.row - line)}" '
-                f'fill="{web(weight)}"><title>{title}</title></rect>'
+                f'fill="{web(share)}"><title>{title}</title></rect>'
             )
-            if laid.row >= 30 and weight >= 0.05:
-                ink = "#ffffff" if is_dark(weight) else _INK
+            if laid.row >= 30 and abs(share) >= 0.05:
+                ink = "#ffffff" if is_dark(share) else _INK
                 numbers.append(
                     f'<text x="{_n(x + (laid.column - line) / 2)}" y="{_n(y + laid.row / 2 + 3.5)}" '
-                    f'fill="{ink}">{weight:.2f}</text>'
+                    f'fill="{ink}">{drawn.number(weight)}</text>'
                 )
     parts.append("</g>")
     # Above all cells, and not in the pointer's way, so that the titles of the cells still show.
     return [*parts, '<g font-size="10.5" text-anchor="middle" pointer-events="none">', *numbers, "</g>"]
 
 
-def _scale(x: float, y: float) -> tuple[list[str], float]:
-    """The scale bar from 0 to 1 with its name; and the height of the whole figure."""
+def _notes(drawn: Drawing, top: float, width: float) -> tuple[list[str], float]:
+    """The lines below the scale; and the height of the whole figure."""
+    parts, y = [], top + 4
+    for note in drawn.notes:
+        for line in labels.wrap(note, (width - 2 * _MARGIN) / 11, 6, ems_wide=True):
+            parts.append(f'<text x="{_n(_MARGIN)}" y="{_n(y)}" font-size="11" fill="{_SOFT}">{_text(line)}</text>')
+            y += 15
+    return parts, y + (4 if parts else 0)
+
+
+def _scale(drawn: Drawing, x: float, y: float) -> tuple[list[str], float]:
+    """The scale bar, from 0 or from below it, with its name; and the height of the figure so far."""
     steps, step = 50, 4
     x, y = round(x), round(y)  # on whole pixels no seams show between the steps
     parts = [f'<g font-size="11" fill="{_SOFT}">', '<g shape-rendering="crispEdges">']
     parts.append(f'<rect x="{x - 1}" y="{y - 1}" width="{steps * step + 2}" height="14" fill="#c3c9d2"/>')
     # Small steps rather than a gradient: a gradient needs an id, and one page may hold many figures.
     for i in range(steps):
-        fill = web((i + 0.5) / steps)
+        fill = web((2 * i + 1) / steps - 1 if drawn.signed else (i + 0.5) / steps)
         parts.append(f'<rect x="{x + i * step}" y="{y}" width="{step}" height="12" fill="{fill}"/>')
     parts.append("</g>")
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         place = x + steps * step * tick
-        parts.append(f'<text x="{_n(place)}" y="{_n(y + 25)}" text-anchor="middle">{tick:g}</text>')
-    parts.append(f'<text x="{_n(x + steps * step + 12)}" y="{_n(y + 10)}">weight</text></g>')
+        value = (2 * tick - 1) * drawn.most if drawn.signed else tick
+        told = f"{value:+.2g}" if drawn.signed and value else f"{value:g}"
+        parts.append(f'<text x="{_n(place)}" y="{_n(y + 25)}" text-anchor="middle">{told}</text>')
+    parts.append(f'<text x="{_n(x + steps * step + 12)}" y="{_n(y + 10)}">{drawn.unit}</text></g>')
     return parts, y + 25 + _MARGIN
 
 

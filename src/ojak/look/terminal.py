@@ -12,6 +12,7 @@ from ojak.errors import UseError
 from ojak.look import labels
 from ojak.look.drawing import Drawing, drawing
 from ojak.look.scale import NIGHT, colour, nearest_256
+from ojak.maps import Map
 from ojak.result import Translation
 
 NARROWEST = 16
@@ -19,21 +20,27 @@ _TALLEST_HEADER = 14
 # (from this weight, the character that fills the cell)
 _SHADES = ((0.75, "█"), (0.5, "▓"), (0.25, "▒"), (0.05, "░"), (0.0, "·"))
 
+_BELOW = ((0.75, "≣"), (0.5, "≡"), (0.25, "="), (0.05, "-"), (0.0, "·"))
 
-def terminal(translation: Translation, view: str = "mean", width: int | None = None, color: bool | None = None) -> str:
-    """The attention map as text, no line wider than `width` columns, without a line end after the last line.
+
+def terminal(shown: Translation | Map, view: str = "mean", width: int | None = None, color: bool | None = None) -> str:
+    """A Map, or the attention map of a Translation, as text, no line wider than `width` columns, without a line end
+    after the last line.
 
     `width` None is the terminal's own, or 80. `color` None is colour where standard output is a terminal and
     NO_COLOR is not set; 24-bit colour where COLORTERM says that there is, else 256 colours. Without colour, cells
-    are filled with `· ░ ▒ ▓ █`. A map that is too wide is folded into blocks. UseError where there is no attention.
+    are filled with `· ░ ▒ ▓ █`, those below zero with `- = ≡ ≣`. A map that is too wide is folded into blocks. UseError
+    where there is no attention.
     """
     if width is None:
         width = max(NARROWEST, shutil.get_terminal_size().columns)
     if width < NARROWEST:
         raise UseError(f"The width must be at least {NARROWEST} columns to hold a map; found {width}.")
-    drawn = drawing(translation, view)
+    drawn = drawing(shown, view)
     cells = _Cells(_wants_colour() if color is None else color)
-    return "\n".join([*_caption(drawn, width), "", *_blocks(drawn, width, cells), "", *_legend(width, cells)])
+    notes = [line for note in drawn.notes for line in labels.wrap(note, width, 6, ems_wide=False)]
+    lines = [*_caption(drawn, width), "", *_blocks(drawn, width, cells), "", *_legend(drawn, width, cells)]
+    return "\n".join([*lines, *([""] if notes else []), *notes])
 
 
 def _wants_colour() -> bool:
@@ -49,7 +56,8 @@ class _Cells:
 
     def __call__(self, weight: float, width: int) -> str:
         if not self.coloured:
-            return next((c for least, c in _SHADES if weight >= least), "·") * width
+            shades = _SHADES if weight >= 0 else _BELOW
+            return next((c for least, c in shades if abs(weight) >= least), "·") * width
         rgb = colour(weight, NIGHT)
         code = "2;{};{};{}".format(*rgb) if self._many else f"5;{nearest_256(weight)}"
         return f"\x1b[48;{code}m{' ' * width}\x1b[0m"
@@ -59,19 +67,28 @@ class _Cells:
 
 
 def _caption(drawn: Drawing, width: int) -> list[str]:
-    lines = [labels.elide(f"Attention: {drawn.name}", width)]
+    lines = [labels.elide(drawn.heading, width)]
     for name, text in (("source", drawn.text_in), ("target", drawn.text_out)):
         wrapped = labels.wrap(labels.for_terminal(text), width - 8, 4, ems_wide=False)
         lines += [f"{name if i == 0 else '':8}{line}".rstrip() for i, line in enumerate(wrapped)]
     return lines
 
 
-def _legend(width: int, cells: _Cells) -> list[str]:
+def _legend(drawn: Drawing, width: int, cells: _Cells) -> list[str]:
     if cells.coloured:
-        steps = max(5, min(41, width - 15))
-        bar = "".join(cells(i / (steps - 1), 1) for i in range(steps))
-        return [f"weight 0 {bar} 1"]
-    parts = ["weight", *(f"{c} under 0.05" if c == "·" else f"{c} from {least:g}" for least, c in reversed(_SHADES))]
+        first, last = (f"-{drawn.most:.2f}", f"+{drawn.most:.2f}") if drawn.signed else ("0", "1")
+        low = -1 if drawn.signed else 0
+        steps = min(41, width - len(f"{drawn.unit} {first}  {last}"))
+        if steps < 5:
+            return [drawn.unit, f"{first} to {last}"]
+        bar = "".join(cells(low + (1 - low) * i / (steps - 1), 1) for i in range(steps))
+        return [f"{drawn.unit} {first} {bar} {last}"]
+    steps_up = [(c, least * drawn.most) for least, c in reversed(_SHADES)]
+    number = "{:.2f}" if drawn.signed else "{:g}"
+    parts = [drawn.unit, f"· under {number.format(steps_up[1][1])}"]
+    parts += [f"{character} from {number.format(least)}" for character, least in steps_up[1:]]
+    if drawn.signed:
+        parts += ["below zero", *(c for _, c in reversed(_BELOW[:-1]))]
     lines = [""]
     for part in parts:  # a part is never torn in two
         joined = f"{lines[-1]}  {part}".strip()
@@ -161,13 +178,16 @@ def _block(
     note_room = width - used - 2 if (first, last) == (0, len(source)) else 0
     noted = note_room >= 10
     lines = [(indent + line).rstrip() for line in _header(source[first:last], laid, first)]
-    for row, weights in zip(rows, drawn.weights, strict=True):
+    for place, (row, weights) in enumerate(zip(rows, drawn.weights, strict=True)):
         line = row + "".join(
-            " " * laid.spaces[i] + cells(float(weights[i]), laid.widths[i]) for i in range(first, last)
+            " " * laid.spaces[i] + cells(float(weights[i]) / drawn.most, laid.widths[i]) for i in range(first, last)
         )
-        if noted:
-            strongest = int(weights.argmax())
-            line += "  " + cells.faint(f"{weights[strongest]:.2f} {labels.elide(source[strongest], note_room - 5)}")
+        if noted and drawn.beside:
+            line += "  " + cells.faint(labels.elide(drawn.beside[place], note_room))
+        elif noted:
+            strongest = int(abs(weights).argmax())
+            number = drawn.number(float(weights[strongest]))
+            line += "  " + cells.faint(f"{number} {labels.elide(source[strongest], note_room - len(number) - 1)}")
         lines.append(line)
     return lines
 

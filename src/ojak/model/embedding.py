@@ -39,3 +39,14 @@ def output_layer(width: int, target: Embedding, tied: bool) -> nn.Linear:
     if tied:
         layer.weight = target.weight
     return layer
+
+
+class Given(nn.Module):
+    """Stands in for an Embedding and gives the same vectors (N,T,D) whatever the ids."""
+
+    def __init__(self, vectors: Tensor) -> None:
+        super().__init__()
+        self.vectors = vectors
+
+    def forward(self, ids: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        return self.vectors.to(dtype or self.vectors.dtype)

@@ -37,11 +37,11 @@ def linear(states: Tensor, weight: Tensor, bias: Tensor, activation: str = "none
 
 
 def weight_gradient(states: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradients of weight (D,E) and bias (D) of a linear layer from its states (M,E) and its output's gradient (M,D).
+    """The gradients of the weight (D,E) and bias (D) of a linear layer.
 
-    In gradientᵀ @ states oneDNN turns the first factor by itself, for bf16 in more time than the product takes. There it
-    is quicker to turn the states, if they are the narrower, and a row of ones among them gives the bias as well. The
-    weight's gradient then lies in memory by columns.
+    They are of its states (M,E) and its output's gradient (M,D). In gradientᵀ @ states oneDNN turns the first factor by
+    itself, for bf16 in more time than the product takes. There it is quicker to turn the states, if they are the
+    narrower, and a row of ones among them gives the bias as well. The weight's gradient then lies in memory by columns.
     """
     width = states.shape[1]
     if states.dtype != torch.bfloat16 or width > gradient.shape[1]:

@@ -102,8 +102,10 @@ class Layer(nn.Module):
         source: KeysValues | None,
         source_keep: Tensor | None,
         weigh: bool,
-    ) -> tuple[Tensor, KeysValues, Tensor | None]:
-        """New states (N,T,D), the keys and values so far, and the weights over the source (N,H,T,S) if `weigh`.
+        weigh_own: bool,
+    ) -> tuple[Tensor, KeysValues, Tensor | None, Tensor | None]:
+        """New states (N,T,D), the keys and values so far, the weights over the source (N,H,T,S) if `weigh`, and those
+        over the own side (N,H,T,T) if `weigh_own`.
 
         `angles` (T,d) turn queries and keys, where positions are told so.
         """
@@ -114,7 +116,8 @@ class Layer(nn.Module):
             query, keys = rotate(query, angles), rotate(keys, angles)
         if past is not None and past[0].shape[2]:
             keys, values = torch.cat([past[0], keys], 2), torch.cat([past[1], values], 2)
-        states = self._leave(0, states, own(query, keys, values, keep, False)[0], masks)
+        read, own_weights = own(query, keys, values, keep, weigh_own)
+        states = self._leave(0, states, read, masks)
 
         weights = None
         if self.cross is not None and source is not None and source_keep is not None:
@@ -123,7 +126,7 @@ class Layer(nn.Module):
             states = self._leave(1, states, seen, masks)
         last = len(self.norms) - 1
         states = self._leave(last, states, self.feed_forward(self._enter(last, states), masks), masks)
-        return states, (keys, values), weights
+        return states, (keys, values), weights, own_weights
 
     def _enter(self, part: int, states: Tensor) -> Tensor:
         entered: Tensor = self.norms[part](states) if self.pre else states
@@ -160,16 +163,22 @@ class Transformer(Seq2Seq):
         )
 
     def encode(self, source: Tensor) -> Memory:
+        return self._read(source, False)[0]
+
+    def _read(self, source: Tensor, weigh_own: bool) -> tuple[Memory, list[Tensor | None]]:
+        """The memory, and the weights of each layer's self-attention (B,H,S,S) if `weigh_own`."""
         keep = source != PAD
         masks = self._masks(source)
         words, angles = self._place(self.source(source, self.dtype), 0)
         states = masks.drop(words)
+        seen = []
         for layer in self.encoder:
-            states = layer(states, masks, keep[:, None, None], None, angles, None, None, False)[0]
+            states, _, _, own = layer(states, masks, keep[:, None, None], None, angles, None, None, False, weigh_own)
+            seen.append(own)
         states = self.encoder_norm(states)
         real = keep.unsqueeze(2)
         summary = (states * real).sum(1) / real.sum(1)
-        return Memory(states, keep, summary)
+        return Memory(states, keep, summary), seen
 
     def start(self, memory: Memory) -> TransformerState:
         source, target = [], []
@@ -182,6 +191,12 @@ class Transformer(Seq2Seq):
         return TransformerState(memory.keep, tuple(source), tuple(target), 0)
 
     def advance(self, tokens: Tensor, state: State, attend: bool = False) -> tuple[Decoded, TransformerState]:
+        return self._say(tokens, state, attend, False)[:2]
+
+    def _say(
+        self, tokens: Tensor, state: State, attend: bool, weigh_own: bool
+    ) -> tuple[Decoded, TransformerState, list[Tensor | None]]:
+        """What `advance` gives, and the weights of each layer's self-attention (N,H,T,so far) if `weigh_own`."""
         assert isinstance(state, TransformerState)
         length, position = tokens.shape[1], state.position
         masks = self._masks(tokens)
@@ -190,14 +205,36 @@ class Transformer(Seq2Seq):
         places = torch.arange(position + length, device=tokens.device)
         keep = places <= places[position:].unsqueeze(1)  # (T, so far): each token sees itself and those before it
         source_keep = state.keep[:, None, None]
-        target, seen = [], []
+        target, seen, seen_own = [], [], []
         for layer, past, source in zip(self.decoder, state.target, state.source, strict=True):
-            states, own, weights = layer(states, masks, keep, past, angles, source, source_keep, attend)
-            target.append(own)
+            states, said, weights, own = layer(
+                states, masks, keep, past, angles, source, source_keep, attend, weigh_own
+            )
+            target.append(said)
             seen.append(weights)
+            seen_own.append(own)
         attention = torch.cat(seen, 1).transpose(1, 2) if attend else None  # (N,K,T,S) → (N,T,K,S)
         after = TransformerState(state.keep, state.source, tuple(target), position + length)
-        return Decoded(self.decoder_norm(states), attention), after
+        return Decoded(self.decoder_norm(states), attention), after, seen_own
+
+    def self_attention(self, source: Tensor, target_in: Tensor) -> tuple[Tensor, Tensor]:
+        """The weights by which tokens read those of their own side, with teacher forcing: in the encoder (B,L,H,S,S),
+        in the decoder (B,L,H,T,T) over `target_in`, of which each token reads itself and those before it."""
+        memory, read = self._read(source, True)
+        said = self._say(target_in, self.start(memory), False, True)[2]
+        encoder, decoder = (torch.stack([own for own in seen if own is not None], 1) for seen in (read, said))
+        return encoder, decoder
+
+    def transformed(self, state: State) -> Tensor:
+        """f(x) of Kobayashi 2020, equation 3, as (N,K,S,D): each source token's value by each head, after the part of
+        the output layer that belongs to the head; without its bias, which no token adds."""
+        assert isinstance(state, TransformerState)
+        found = []
+        for layer, (_, values) in zip(self.decoder, state.source, strict=True):
+            assert layer.cross is not None
+            out = layer.cross.out.weight.unflatten(1, (self.config.heads, -1))  # (D,H,d)
+            found.append(torch.einsum("nhsd,ehd->nhse", values, out))
+        return torch.cat(found, 1)
 
     @property
     def dtype(self) -> torch.dtype:

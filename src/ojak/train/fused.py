@@ -10,12 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ojak.model.fused import linear, weight_gradient
 
 CHUNK = 2**23
 """logits held at a time"""
+
+STEP = 64
+"""Products are of a multiple of so many tokens: oneDNN prepares itself anew for every other shape that it meets."""
 
 
 class FusedCrossEntropy(torch.autograd.Function):
@@ -27,31 +31,36 @@ class FusedCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         exact, count, vocabulary = weight.dtype, len(states), len(weight)
         near, near_bias, middle = weight.to(states.dtype), bias.to(states.dtype), weight.mean(0)
-        of_states, of_weight, of_bias = torch.empty_like(states), None, torch.zeros_like(bias)
+        of_weight, of_bias = None, torch.zeros_like(bias)
         true, level = weight.new_zeros(()), weight.new_zeros(())
         even = smoothing / vocabulary
-        rows = min(count, max(1, CHUNK // vocabulary))
-        room = states.new_empty(rows, vocabulary)
-        for begin in range(0, count, rows):
-            piece, words = states[begin : begin + rows], target[begin : begin + rows].unsqueeze(1)
+        full = F.pad(states, (0, 0, 0, -count % STEP))
+        of_states = torch.empty_like(full)
+        rows = max(STEP, CHUNK // vocabulary // STEP * STEP)
+        room = states.new_empty(min(rows, len(full)), vocabulary)
+        for begin in range(0, len(full), rows):
+            piece, words = full[begin : begin + rows], target[begin : begin + rows].unsqueeze(1)
+            real = len(words)
             logits = linear(piece, near, near_bias)
-            said = logits.gather(1, words).to(exact)
+            said = logits[:real].gather(1, words).to(exact)
             chances = torch.softmax(logits, 1, out=room[: len(piece)])
-            log_true = chances.gather(1, words).to(exact).log()
+            chances[real:] = 0
+            log_true = chances[:real].gather(1, words).to(exact).log()
             lost = (log_true < -60).squeeze(1)  # a probability so small may have lost its digits
             if lost.any():
-                log_true[lost] = logits[lost].to(exact).log_softmax(1).gather(1, words[lost])
-            wide = piece.to(exact)
+                log_true[lost] = logits[:real][lost].to(exact).log_softmax(1).gather(1, words[lost])
+            wide = piece[:real].to(exact)
             true += log_true.sum()
             level += (wide @ middle + bias.mean()).sum() + (log_true - said).sum()
             # The gradient of the smoothed loss by the logits is the softmax, less the target distribution, whose even
             # part is the same in every place and so is taken off afterwards.
-            places = torch.arange(len(piece), device=words.device) * vocabulary + words.squeeze(1)
+            places = torch.arange(real, device=words.device) * vocabulary + words.squeeze(1)
             chances.view(-1)[places] -= 1 - smoothing  # scatter_add_ would copy all of it
             torch.mm(chances, near, out=of_states[begin : begin + rows])
             part, part_bias = weight_gradient(piece, chances)
             of_weight = part.to(exact) if of_weight is None else of_weight.add_(part)  # in the part's order in memory
             of_bias += part_bias
+        of_states = of_states[:count]
         of_weight = torch.zeros_like(weight) if of_weight is None else of_weight.contiguous()
         if smoothing:
             of_states -= (smoothing * middle).to(states.dtype)

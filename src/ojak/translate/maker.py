@@ -143,16 +143,19 @@ class Maker(ABC):
             for place, part, found in zip(
                 chosen, here, self._find([part.ids for part in here], wishes, config, attention), strict=True
             ):
-                kept = self._chosen(found, config)
-                made = self._translation(part.text, part.ids, kept)
-                made = replace(made, missed=guards.missed(made.text, part.terms))
-                results[int(place)] = replace(made, warnings=guards.warnings(made, kept[0]))
+                results[int(place)] = self._made(part, self._chosen(found, config))
         return [results[place] for place in range(len(parts))]
 
     def _wish(self, part: Part, config: SearchConfig) -> Wish:
         terms = [self.target.encode(term) for term in part.terms]
         # What the tokenizer cannot write cannot be said: it is missed, and does not keep the rest from ending.
         return Wish(self.target.encode(part.prefix), [ids for ids in terms if UNK not in ids])
+
+    def _made(self, part: Part, kept: list[Hypothesis]) -> Translation:
+        """The Translation of what was kept for a part, with what is doubtful about it."""
+        made = self._translation(part.text, part.ids, kept)
+        made = replace(made, missed=guards.missed(made.text, part.terms))
+        return replace(made, warnings=guards.warnings(made, kept[0]))
 
     def _chosen(self, found: list[Hypothesis], config: SearchConfig) -> list[Hypothesis]:
         """The n best, those of minimum Bayes risk if that is asked for."""

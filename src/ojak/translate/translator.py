@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 
 from ojak import batch
+from ojak.attribution.inside import Inside
 from ojak.config import SearchConfig
 from ojak.errors import UseError
+from ojak.maps import Map
 from ojak.model import folder
 from ojak.model.ensemble import together
 from ojak.model.folder import Loaded
@@ -133,6 +135,42 @@ class Translator(Maker):
         likeliest = scores.topk(min(count, len(scores) - 3))[1].tolist()
         wishes = Wishes([Wish([*tokens[:at], word]) for word in likeliest])
         return [self._alternative(one[0]) for one in self._find([source] * len(likeliest), wishes, config, True)]
+
+    def inside(self, text: str, target: str | None = None, search: SearchConfig | None = None) -> Inside:
+        """The sentence and its translation, opened: `.map("occlusion")` and other views of which words came from
+        which, `.self_map("encoder")`, `.heads()`.
+
+        `target` is looked at instead of the model's own translation, where it is given. Raises UseError when the text
+        is empty or has more tokens than the model takes.
+        """
+        if target is not None:
+            source, ids = self._encode(self.source, text, "the source", 0), self._encode(self.target, target, "it", 0)
+            found = self._score([source], [ids], True)
+            translation = self._translation(text, source, found)
+        else:
+            parts = self._parts(text, "", (), None)
+            if len(parts) > 1:
+                self._encode(self.source, text, "the source", 0)  # raises: a text in parts has no one map
+            if not parts:
+                raise UseError("There must be a sentence to look at, but it is empty; give one.")
+            (part,), config = parts, search or self.search
+            found = self._chosen(self._find([part.ids], Wishes([self._wish(part, config)]), config, True)[0], config)
+            source, translation = part.ids, self._made(part, found)
+        return Inside(self.model, batch.collate([source], [found[0].tokens[:-1]], self.model.device), translation)
+
+    def attribute(
+        self,
+        text: str,
+        view: str = "occlusion",
+        target: str | None = None,
+        layer: int | None = None,
+        head: int | None = None,
+        words: bool = False,
+    ) -> Map:
+        """Which source words each target word came from, by one view: weights, norms, rollout, occlusion, gradient or
+        integrated; with a note of how far the others agree. See `Inside.map` for the rest."""
+        opened = self.inside(text, target)
+        return opened.compared(opened.map(view, layer, head, words), words=words)[0]
 
     def _score(self, sources: list[list[int]], targets: list[list[int]], attention: bool) -> list[Hypothesis]:
         pairs = batch.collate(sources, targets, self.model.device)

@@ -1,0 +1,92 @@
+"""Multi30k, English to German: the quality bar, three seeds, in bf16 and in fp32.
+
+    python benchmarks/multi30k.py [RUN …]      such as bf16-1 for seed 1; one thread a run
+
+Trains by recipes/multi30k/transformer.toml, which was chosen on the validation set alone, and writes
+benchmarks/results/multi30k-RUN.json: scores on the three test sets, beam 5, and how validation rose with the minutes.
+Tokenised BLEU is over words as Moses cuts them (sacremoses, which must be installed), in lower case, as published
+figures count it; the others are sacreBLEU's own, over raw text.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from common import ROOT, data, keep, machine, run_figures
+
+import ojak
+from ojak.config import merge, read_toml
+from ojak.evaluate.metrics import tokenised_bleu
+from ojak.evaluate.report import evaluate
+from ojak.train.history import read_history
+
+RUNS = tuple(f"{precision}-{seed}" for precision in ("bf16", "fp32") for seed in (1, 2, 3))
+TESTS = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
+RECIPE = ROOT / "recipes" / "multi30k" / "transformer.toml"
+
+
+def moses(texts: list[str]) -> list[str]:
+    """Lower-case German words, cut as Multi30k's own tokenised files are."""
+    from sacremoses import MosesPunctNormalizer, MosesTokenizer
+
+    normaliser, tokenizer = MosesPunctNormalizer(lang="de"), MosesTokenizer(lang="de")
+    return [tokenizer.tokenize(normaliser.normalize(text.lower()), return_str=True) for text in texts]
+
+
+def measure(translator: ojak.Translator, name: str, beam: int = 5) -> dict[str, Any]:
+    """Scores on one of Multi30k's sets."""
+    pairs = ojak.read_pairs([data(f"multi30k_ende.{name}.tsv.gz")])
+    report = evaluate(translator, pairs, translator.search.model_copy(update={"beam": beam}))
+    tokenised = tokenised_bleu(moses(report.hypotheses), moses([pair.target for pair in pairs]))
+    return {
+        "tokenised_bleu": tokenised.value,
+        "tokenised_signature": tokenised.signature,
+        **report.as_dict(),
+    }
+
+
+def rise(run: Path) -> list[tuple[float, float]]:
+    """(minutes of training, BLEU of the validation) of every validation."""
+    events = read_history(run)
+    times = {0: 0.0, **{event["update"]: event["seconds"] for event in events if event["event"] == "update"}}
+    places = sorted(times)
+
+    def minutes(update: int) -> float:
+        before = max(place for place in places if place <= update)
+        after = min((place for place in places if place >= update), default=before)
+        share = (update - before) / (after - before) if after > before else 0.0
+        return (times[before] + share * (times[after] - times[before])) / 60
+
+    return [(minutes(event["update"]), event["bleu"]) for event in events if event["event"] == "validation"]
+
+
+def main(names: list[str]) -> None:
+    for name in names or RUNS:
+        precision, seed = name.split("-")
+        settings = read_toml(RECIPE)
+        files = {"pairs": [data("multi30k_ende.train.tsv.gz")], "dev": [data("multi30k_ende.val.tsv.gz")]}
+        merge(settings, {"seed": int(seed), "data": files, "train": {"threads": 1, "precision": precision}})
+        run = ROOT / "runs" / "multi30k" / name
+        begun = (run / "recipe.toml").exists()
+        ojak.train_run({} if begun else settings, run, resume=begun)
+        translator = ojak.load(run)
+        tests = {test: measure(translator, test) for test in ("val", *TESTS)}
+        keep(
+            f"multi30k-{name}",
+            {
+                "command": f"python benchmarks/multi30k.py {name}",
+                "machine": machine(),
+                "seed": int(seed),
+                "threads": 1,
+                "tests": tests,
+                "rise": rise(run),
+                **run_figures(run),
+            },
+        )
+        print(name, {test: round(found["tokenised_bleu"], 2) for test, found in tests.items()}, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

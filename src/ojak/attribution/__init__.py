@@ -1,0 +1,1 @@
+"""Asking a model in more than one way which words its words came from."""

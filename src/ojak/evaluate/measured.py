@@ -1,0 +1,300 @@
+"""Systems measured on pairs: scores with intervals, in whole and by part, and each system against the first.
+
+What a system said is all that is asked for, so a system may be a model, or a file of translations made elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ojak.corpus.pair import Pair
+from ojak.errors import UseError
+from ojak.evaluate import buckets, counts, metrics
+from ojak.evaluate.buckets import Bucket, Words
+from ojak.evaluate.counts import Counts
+from ojak.evaluate.habits import Habits, habits, length_ratio
+from ojak.evaluate.resample import Chance, Paired, bootstrap, interval, paired
+from ojak.evaluate.trained import Trained
+
+
+@dataclass(frozen=True)
+class Forced:
+    """The references as a model sees them: the log-probability of each, and its tokens, the end included."""
+
+    scores: list[float]
+    tokens: list[int]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """How a translation was made: the beam, the seconds for all sentences, the tokens written."""
+
+    beam: int
+    seconds: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class System:
+    """What is measured: the translations of all sources, and what else is known of them."""
+
+    name: str
+    hypotheses: list[str]
+    forced: Forced | None = None
+    timed: Timed | None = None
+    given: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """scores of sentences that were made elsewhere, by name"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A score of a system on all sentences or some; `low` and `high` hold 95 % of what chance in the choice of the
+    sentences makes of it, and are None where that was not asked for."""
+
+    name: str
+    value: float
+    signature: str
+    low: float | None = None
+    high: float | None = None
+    lower: bool = False
+    """whether lower is better"""
+    digits: int = 2
+    """that are shown after the point"""
+
+    def said(self) -> str:
+        """The number and its interval, for a reader."""
+        value = f"{self.value:.{self.digits}f}"
+        if self.low is None or self.high is None:
+            return value
+        return f"{value} ({self.low:.{self.digits}f} to {self.high:.{self.digits}f})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        chance = {} if self.low is None else {"low": self.low, "high": self.high}
+        return {"name": self.name, "score": self.value, **chance, "signature": self.signature}
+
+
+@dataclass(frozen=True)
+class Part:
+    """The scores of the sentences of a bucket."""
+
+    name: str
+    pairs: int
+    scores: list[Measured]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"name": self.name, "pairs": self.pairs, "scores": [score.as_dict() for score in self.scores]}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found of one system."""
+
+    system: System
+    counts: list[Counts]
+    scores: list[Measured]
+    by_length: list[Part]
+    by_label: list[Part]
+    by_frequency: list[Words]
+    habits: Habits
+    length_ratio: float
+    without_leaks: list[Measured]
+    """the scores without what stands in training; empty where nothing does, or all"""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, all but the sentences."""
+        named = {score.name: score.value for score in self.scores}
+        known = {name.replace("/", "_per_"): named[name] for name in _OF_MODELS if name in named}
+        rates = {**self.habits.as_dict(), "length_ratio": self.length_ratio}
+        found = {
+            "scores": [score.as_dict() for score in self.scores if score.name not in _OF_MODELS],
+            "by_label": {part.name: [score.as_dict() for score in part.scores] for part in self.by_label},
+            "by_length": [part.as_dict() for part in self.by_length],
+            "by_frequency": [
+                {
+                    **{key: getattr(words, key) for key in ("name", "wanted", "said", "matched")},
+                    **{key: getattr(words, key) for key in ("precision", "recall", "f")},
+                }
+                for words in self.by_frequency
+            ],
+            **known,
+            **rates,
+        }
+        if self.without_leaks:
+            found["without_leaks"] = [score.as_dict() for score in self.without_leaks if score.name not in _OF_MODELS]
+        if timed := self.system.timed:
+            count = len(self.system.hypotheses)
+            found |= {"beam": timed.beam, "seconds": timed.seconds, "tokens": timed.tokens}
+            found["sentences_per_second"] = count / timed.seconds if timed.seconds else 0.0
+            found["tokens_per_second"] = timed.tokens / timed.seconds if timed.seconds else 0.0
+        return found
+
+
+_OF_MODELS = ("perplexity", "bits/character")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `ojak evaluate` and `ojak compare` tell; the first system is the baseline of the others."""
+
+    pairs: list[Pair]
+    languages: tuple[str, str]
+    systems: list[Found]
+    comparisons: list[list[Paired]]
+    """one for each system but the first"""
+    references: Habits
+    cutter: str
+    """the tokenizer that cut words for `by_frequency`"""
+    chance: Chance
+    trained: Trained | None = None
+    notes: list[str] = field(default_factory=list)
+    title: str = ""
+    """what was measured on"""
+
+    @property
+    def hypotheses(self) -> list[str]:
+        """The translations of the first system."""
+        return self.systems[0].system.hypotheses
+
+    @property
+    def scores(self) -> list[Measured]:
+        """The scores of the first system."""
+        return self.systems[0].scores
+
+    def table(self) -> str:
+        """The same for a reader."""
+        from ojak.evaluate.table import table
+
+        return table(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All but the sentences, for JSON; of one system its figures stand at the top."""
+        first, *_ = self.systems
+        found: dict[str, Any] = {"test": self.title, "pairs": len(self.pairs), "languages": list(self.languages)}
+        if len(self.systems) == 1:
+            found |= first.as_dict()
+        else:
+            found["baseline"] = first.system.name
+            found["systems"] = [{"name": one.system.name, **one.as_dict()} for one in self.systems]
+            found["comparisons"] = [
+                {
+                    "system": one.system.name,
+                    "scores": [
+                        {**{key: getattr(each, key) for key in _PAIRED}, "significant": each.significant}
+                        for each in compared
+                    ],
+                }
+                for one, compared in zip(self.systems[1:], self.comparisons, strict=True)
+            ]
+        found["pairs_by_label"] = {part.name: part.pairs for part in first.by_label}
+        found["length_unit"] = buckets.length_unit(self.languages[0])
+        found["words"] = self.cutter
+        found["references"] = self.references.as_dict()
+        found["leaks"] = self.trained.as_dict() if self.trained else None
+        chance = self.chance
+        found["chance"] = {"resamples": chance.resamples, "trials": chance.trials, "seed": chance.seed, "level": 0.95}
+        found["notes"] = self.notes
+        return found
+
+
+_PAIRED = ("name", "difference", "low", "high", "p_randomisation", "p_bootstrap", "wins")
+
+
+def measure(
+    pairs: Sequence[Pair],
+    systems: Sequence[System],
+    languages: tuple[str, str] = ("", ""),
+    lowercase: bool = False,
+    chance: Chance | None = None,
+    trained: Trained | None = None,
+    notes: Sequence[str] = (),
+    title: str = "",
+) -> Report:
+    """Measures what systems said of the sources of pairs against the targets of these.
+
+    `languages` are the codes of source and target ("" where not known), `lowercase` folds case in scores, `trained`
+    tells of the training text. Raises UseError where there are no pairs or systems, or a system has not said as many.
+    """
+    if not pairs:
+        raise UseError("There must be pairs to evaluate on, but there are none.")
+    if not systems:
+        raise UseError("There must be a system to measure, but there is none.")
+    chance = chance or Chance()
+    sources, references = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    for system in systems:
+        if len(system.hypotheses) != len(pairs):
+            raise UseError(
+                f"A system must say one line for each of the {len(pairs)} pairs, but {system.name} has "
+                f"{len(system.hypotheses)}. Translate the same file."
+            )
+    measures = metrics.measures(references, languages[1], lowercase)
+    lengths, labels = buckets.by_length(sources, languages[0]), buckets.by_label([pair.label for pair in pairs])
+    leaked = trained.leaks.exact if trained else set()
+    clean = [place for place in range(len(pairs)) if place not in leaked]
+    name = metrics.word_cutter(languages[1], references)
+    cut = metrics.cutter(name)
+    found = []
+    for system in systems:
+        counted = _counted(system, measures, references)
+        found.append(
+            Found(
+                system=system,
+                counts=counted,
+                scores=_scores(counted, chance),
+                by_length=_parts(counted, lengths, chance),
+                by_label=_parts(counted, labels, chance),
+                by_frequency=buckets.by_frequency(system.hypotheses, references, trained.words, cut) if trained else [],
+                habits=habits(system.hypotheses, sources),
+                length_ratio=length_ratio(system.hypotheses, references),
+                without_leaks=_scores([one.part(clean) for one in counted], chance) if leaked and clean else [],
+            )
+        )
+    compared = [paired(*_shared(found[0].counts, other.counts), chance) for other in found[1:]]
+    return Report(
+        pairs=list(pairs),
+        languages=languages,
+        systems=found,
+        comparisons=compared,
+        references=habits(references, sources),
+        cutter=name,
+        chance=chance,
+        trained=trained,
+        notes=list(notes),
+        title=title,
+    )
+
+
+def _counted(system: System, measures: Sequence[metrics.Measure], references: Sequence[str]) -> list[Counts]:
+    found = [counts.counted(measure, system.hypotheses, references) for measure in measures]
+    if system.forced:
+        found.append(counts.perplexity(system.forced.scores, system.forced.tokens))
+        found.append(counts.bits(system.forced.scores, references))
+    return [*found, *(counts.given(name, values) for name, values in system.given.items())]
+
+
+def _shared(base: Sequence[Counts], other: Sequence[Counts]) -> tuple[list[Counts], list[Counts]]:
+    """The measures that both have. Perplexities compare only where both cut the references into as many tokens."""
+    named = {one.name: one for one in other}
+    both = [(one, named[one.name]) for one in base if one.name in named]
+    both = [(a, b) for a, b in both if a.name != "perplexity" or (a.rows[:, 1] == b.rows[:, 1]).all()]
+    return [one for one, _ in both], [two for _, two in both]
+
+
+def _scores(counted: Sequence[Counts], chance: Chance) -> list[Measured]:
+    bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(counted)
+    if chance.resamples:
+        bounds = [interval(scores) for scores in bootstrap(counted, chance)]
+    return [
+        Measured(one.name, one.score(), one.signature, low, high, one.lower, one.digits)
+        for one, (low, high) in zip(counted, bounds, strict=True)
+    ]
+
+
+def _parts(counted: Sequence[Counts], parts: Sequence[Bucket], chance: Chance) -> list[Part]:
+    return [
+        Part(bucket.name, len(bucket.places), _scores([one.part(bucket.places) for one in counted], chance))
+        for bucket in parts
+    ]

@@ -1,0 +1,167 @@
+"""A report as one HTML page that works offline: tables, plots, and every sentence with its differences marked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from ojak.evaluate import buckets, plots
+from ojak.evaluate.listing import listing
+from ojak.evaluate.measured import Found, Measured, Part, Report
+from ojak.evaluate.resample import Paired
+from ojak.evaluate.table import difference, leaks
+from ojak.look import charts
+from ojak.look.page import script_json
+from ojak.look.svg import FONTS
+
+
+def html(report: Report) -> str:
+    """The page. Nothing is fetched: style, script, plots and sentences are in it, and a content policy holds it so."""
+    title = ", ".join(found.system.name for found in report.systems)
+    unit = buckets.length_unit(report.languages[0])
+    by_length, by_label = (_part_table(report, of) for of in (lambda one: one.by_length, lambda one: one.by_label))
+    cut = f'<p class="soft">Words as {escape(report.cutter)} cuts them.</p>'
+    sections = [
+        *_section("Scores", _warnings(report), _scores(report), _figures(plots.whiskers(report))),
+        *_section(f"By length of the source, in {unit}", _figures(plots.lengths(report)), by_length),
+        *_section("By label", _figures(plots.labels(report)), by_label),
+        *_section("Target words by how often training had them", _with(_figures(plots.words(report)), cut)),
+        *_section("By sentence", _figures(plots.histograms(report))),
+        *_section("Habits", _habits(report), _times(report)),
+    ]
+    return Template(_part("page.html")).substitute(
+        title=escape(f"{title} on {report.title or 'pairs'}"),
+        subtitle=escape(_subtitle(report)),
+        style=(files("ojak.look") / "page.css").read_text(encoding="utf-8").replace("FONTS", FONTS)
+        + _part("page.css")
+        + charts.STYLE,
+        body="\n".join(sections),
+        data=script_json({"report": report.as_dict(), **listing(report)}),
+        script=_part("page.js"),
+    )
+
+
+def _subtitle(report: Report) -> str:
+    way = " → ".join(code for code in report.languages if code)
+    chance = report.chance
+    said = [f"{len(report.pairs):,} pairs{f' of {report.title}' if report.title else ''}", way]
+    if chance.resamples:
+        said.append(f"intervals hold 95 % of {chance.resamples:,} resampled test sets")
+    return ", ".join(part for part in said if part) + "."
+
+
+# Tables
+
+
+def _scores(report: Report) -> str:
+    """Systems as rows, scores as columns; below each rival how far it is from the baseline."""
+    names = list(dict.fromkeys(score.name for found in report.systems for score in found.scores))
+    rows = [["", *names]]
+    for place, found in enumerate(report.systems):
+        mine = {score.name: score for score in found.scores}
+        rows.append([_called(report, place), *(_cell(mine.get(name)) for name in names)])
+        if place:
+            how = {each.name: each for each in report.comparisons[place - 1]}
+            cells = [_apart(how[name]) if name in how else "" for name in names]
+            rows.append([f"<small>less {escape(report.systems[0].system.name)}</small>", *cells])
+    known = {score.name: score for found in reversed(report.systems) for score in found.scores}
+    lower = ", ".join(name for name in names if known[name].lower)
+    notes = [f"Lower is better for {lower}." if lower else ""]
+    if report.comparisons:
+        tests = []
+        if report.chance.trials:
+            tests.append(f"p: approximate randomisation, {report.chance.trials:,} trials")
+        if report.chance.resamples:
+            tests.append(f"bootstrap p: paired bootstrap, {report.chance.resamples:,} resamples")
+        notes.append(f"{'; '.join(tests)}. * differs by more than chance (p < 0.05).")
+    signatures = "".join(f"<tr><td>{escape(name)}<td><code>{escape(known[name].signature)}</code>" for name in names)
+    return (
+        f"{_table(rows)}<p class=soft>{escape(' '.join(notes).strip())}</p>"
+        f"<details><summary>How each is counted</summary><table>{signatures}</table></details>"
+    )
+
+
+def _cell(score: Measured | None) -> str:
+    if score is None:
+        return ""
+    value, _, within = score.said().partition(" ")
+    return f"<b>{value}</b> <small>{within}</small>"
+
+
+def _apart(found: Paired) -> str:
+    said, _, chance = difference(found).partition(", ")
+    value, _, within = said.partition(" ")
+    value = f"<b>{value}</b>" if found.significant else value
+    return f"{value} <small>{within}<br>{escape(chance)}</small>"
+
+
+def _habits(report: Report) -> str:
+    rows = [["", "length ratio", "repeated", "copied", "untranslated", "empty"]]
+    for place, found in enumerate(report.systems):
+        rates = found.habits.as_dict().values()
+        rows.append([_called(report, place), f"{found.length_ratio:.3f}", *(f"{rate:.2%}" for rate in rates)])
+    rows.append(["references", "", *(f"{rate:.2%}" for rate in report.references.as_dict().values())])
+    return (
+        f"{_table(rows)}<p class=soft>Length: characters over those of the references. Repeated: pairs of words said "
+        "before in the same sentence. Copied: words that stand in the source. Untranslated: sentences that are the "
+        "source again.</p>"
+    )
+
+
+def _times(report: Report) -> str:
+    rows = [["", "seconds", "sentences/s", "tokens/s", "beam"]]
+    for place, found in enumerate(report.systems):
+        if (timed := found.system.timed) is not None:
+            per = [f"{count / max(timed.seconds, 1e-9):,.1f}" for count in (len(report.pairs), timed.tokens)]
+            rows.append([_called(report, place), f"{timed.seconds:.1f}", *per, str(timed.beam)])
+    return _table(rows) if len(rows) > 1 else ""
+
+
+def _warnings(report: Report) -> str:
+    told = [line.strip() for line in leaks(report) if line.strip()]
+    notes = "".join(f'<p class="soft">{escape(note[0].upper() + note[1:])}.</p>' for note in report.notes)
+    return (f'<p class="warning">{"<br>".join(escape(line) for line in told)}</p>' if told else "") + notes
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Cells are HTML; the first row and the first column are headings."""
+    head = "".join(f"<th scope=col>{cell}" for cell in rows[0])
+    body = "".join(f"<tr><th scope=row>{row[0]}{''.join(f'<td>{cell}' for cell in row[1:])}" for row in rows[1:])
+    return f'<div class="wide"><table><thead><tr>{head}<tbody>{body}</table></div>'
+
+
+def _called(report: Report, place: int) -> str:
+    name = escape(report.systems[place].system.name)
+    return f"{charts.swatch(place)} {name}" if len(report.systems) > 1 else name
+
+
+def _part_table(report: Report, of: Callable[[Found], list[Part]]) -> str:
+    if not of(report.systems[0]):
+        return ""
+    names = [score.name for score in report.systems[0].scores]
+    rows = [["", "pairs", *names]]
+    for number, part in enumerate(of(report.systems[0])):
+        for place, found in enumerate(report.systems):
+            mine = {score.name: score for score in of(found)[number].scores}
+            head = escape(part.name) if place == 0 else ""
+            called = f"{head} {_called(report, place)}" if len(report.systems) > 1 else head
+            rows.append([called, f"{part.pairs:,}", *(_cell(mine.get(name)) for name in names)])
+    return f"<details><summary>In numbers</summary>{_table(rows)}</details>"
+
+
+def _figures(drawn: Sequence[str]) -> str:
+    return f'<div class="figures">{"".join(f"<figure>{each}</figure>" for each in drawn)}</div>' if drawn else ""
+
+
+def _with(part: str, after: str) -> str:
+    return part + after if part else ""
+
+
+def _section(title: str, *parts: str) -> list[str]:
+    return [f"<section><h2>{escape(title)}</h2>", *parts, "</section>"] if any(parts) else []
+
+
+def _part(name: str) -> str:
+    return (files("ojak.evaluate") / name).read_text(encoding="utf-8")
