@@ -38,9 +38,10 @@ from ojak.model.folder import read_weights, weights_of
 from ojak.search import search
 from ojak.text.vocabulary import BOS, EOS, PAD
 from ojak.train import loop as loop_module
-from ojak.train.loop import Interrupted
+from ojak.train import selection
 from ojak.train.precision import Working
 from ojak.train.schedule import learning_rate
+from ojak.train.stop import Interrupted
 from ojak.train.update import make_optimizer, update
 from ojak.train.validate import Validation
 
@@ -403,9 +404,7 @@ def test_the_recipe_repeats_the_run(kind: str, whole: Callable[[str], Path], tmp
 def scripted(monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
     """Lets the validations of a run find these scores, one after another."""
     left = list(scores)
-    monkeypatch.setattr(
-        loop_module, "validate", lambda *_: Validation(nll=2.0, bleu=0.0, chrf=left.pop(0)), raising=True
-    )
+    monkeypatch.setattr(selection, "validate", lambda *_: Validation(nll=2.0, bleu=0.0, chrf=left.pop(0)), raising=True)
 
 
 @pytest.mark.parametrize(("average", "better"), [(9.0, True), (8.0, False), (1.0, False)])
@@ -465,7 +464,7 @@ class Cut(Exception):
 
 def cut(monkeypatch: pytest.MonkeyPatch, place: str, call: int) -> None:
     """Lets the process break down in a call of that function of the loop, before it does anything."""
-    target, name = {"update": (loop_module, "update"), "judge": (loop_module, "validate")}.get(
+    target, name = {"update": (loop_module, "update"), "judge": (selection, "validate")}.get(
         place, (loop_module.checkpoint, "save")
     )
     real, calls = getattr(target, name), [0]
@@ -827,7 +826,7 @@ def test_a_run_leaves_the_process_as_it_was(tmp_path: Path, monkeypatch: pytest.
     import ojak.train.update as update_module
 
     monkeypatch.setattr(update_module, "cross_entropy", noting("learning", update_module.cross_entropy))
-    monkeypatch.setattr(loop_module, "validate", noting("measuring", loop_module.validate))
+    monkeypatch.setattr(selection, "validate", noting("measuring", selection.validate))
     before = torch.get_float32_matmul_precision(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     train(tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 3}}), tmp_path / "run")
     assert seen == {"learning": {"medium"}, "measuring": {before[0]}} and before[0] == "highest"

@@ -40,6 +40,13 @@ class Progress:
     ended: str = ""
     """why the run is at its end; empty while it is not"""
 
+    def learnt(self, tokens: int, batches: int) -> None:
+        """Counts a batch of so many real target tokens, in a pass of so many batches."""
+        self.tokens += tokens
+        self.batch += 1
+        if self.batch == batches:
+            self.epoch, self.batch = self.epoch + 1, 0
+
 
 def save(run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, progress: Progress) -> Path:
     """Writes a checkpoint, then removes all but the newest two."""

@@ -23,6 +23,7 @@ from ojak.train.card import card
 from ojak.train.checkpoint import Progress
 from ojak.train.dataset import Dev, Training
 from ojak.train.history import Display, History, Lines, read_history
+from ojak.train.job import Job
 from ojak.train.loop import loop
 from ojak.train.precision import settled
 from ojak.train.start import Start
@@ -110,7 +111,7 @@ def train_run(
                 f"held out; {left_out:,} pairs left out as empty, too long or like those held out.",
             },
         )
-        found = loop(run, recipe, translator, optimizer, training, dev, progress, history)
+        found = loop(Job(run, recipe, translator, optimizer, training, dev, progress, history))
     finally:
         history.close()
     files.write(run / "model" / "README.md", card(recipe, progress, found, model.parameter_count(), len(training)))
