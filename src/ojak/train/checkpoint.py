@@ -15,6 +15,7 @@ from ojak import files
 from ojak.errors import ModelError, UseError
 from ojak.model.folder import put_weights, read_weights, weights_of, write_weights
 from ojak.model.seam import Seq2Seq
+from ojak.train.parallel import Processes
 
 KEPT = 2
 
@@ -37,21 +38,27 @@ class Progress:
     """real target tokens learnt from"""
     seconds: float = 0.0
     """time spent, over all resumptions"""
+    group: int = 1
+    """batches in an update, of all processes together"""
     ended: str = ""
     """why the run is at its end; empty while it is not"""
 
-    def learnt(self, tokens: int, batches: int) -> None:
-        """Counts a batch of so many real target tokens, in a pass of so many batches."""
+    def learnt(self, tokens: int, count: int, batches: int) -> None:
+        """Counts so many real target tokens in `count` batches, of a pass of so many batches."""
         self.tokens += tokens
-        self.batch += 1
+        self.batch += count
         if self.batch == batches:
             self.epoch, self.batch = self.epoch + 1, 0
 
 
-def save(run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, progress: Progress) -> Path:
-    """Writes a checkpoint, then removes all but the newest two."""
-    state = run / "state"
-    folder = state / f"{progress.update:08d}"
+def save(run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, progress: Progress, processes: Processes) -> Path:
+    """Writes a checkpoint, then removes all but the newest two. Process 0 does so, while the others wait."""
+    folder = run / "state" / f"{progress.update:08d}"
+    processes.first(lambda: _write(folder, model, optimizer, progress))
+    return folder
+
+
+def _write(folder: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
     with files.whole_folder(folder) as beside:
         write_weights(beside / "weights.safetensors", weights_of(model))
         tensors = {
@@ -64,10 +71,9 @@ def save(run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, progress: 
             tensors["random.cuda"] = torch.cuda.get_rng_state(model.device)
         files.write(beside / "optimizer.safetensors", to_bytes(tensors))
         files.write(beside / "progress.json", json.dumps(asdict(progress), indent=2))
-    halves = state.glob(".*")  # of a process that was killed while it saved
-    for old in [*checkpoints(run)[:-KEPT], *halves]:
+    halves = folder.parent.glob(".*")  # of a process that was killed while it saved
+    for old in [*checkpoints(folder.parent.parent)[:-KEPT], *halves]:
         shutil.rmtree(old, ignore_errors=True)
-    return folder
 
 
 def save_progress(run: Path, progress: Progress) -> None:

@@ -54,6 +54,19 @@ class History:
         self._display.close()
 
 
+class Unwritten(History):
+    """The history of a process that is not the first, which writes down what all have seen."""
+
+    def __init__(self) -> None:
+        pass
+
+    def write(self, event: str, update: int, values: Mapping[str, float | str]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 class _Board:
     """TensorBoard's file, written in place.
 
@@ -99,6 +112,16 @@ def read_history(run: Path) -> list[dict[str, Any]]:
     """The events of a run, oldest first."""
     text = (run / "history.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.split("\n") if line]
+
+
+class Nothing:
+    """A display that shows nothing."""
+
+    def event(self, event: dict[str, Any]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 class Lines:

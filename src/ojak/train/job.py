@@ -11,6 +11,7 @@ from ojak.config import Recipe
 from ojak.train.checkpoint import Progress
 from ojak.train.dataset import Dev, Training
 from ojak.train.history import History
+from ojak.train.parallel import Processes
 from ojak.translate import Translator
 
 
@@ -26,3 +27,4 @@ class Job:
     dev: Dev
     progress: Progress
     history: History
+    processes: Processes

@@ -23,29 +23,31 @@ def loop(job: Job) -> Validation:
     Raises Interrupted after saving when a signal asks for it, and OjakError when the loss is not finite.
     """
     config, model, progress = job.recipe.train, job.translator.model, job.progress
+    size = job.processes.size * config.accumulate
     model.train()
     meter = Meter(progress)
     progress.ended = progress.ended or _limit(job)
-    with stop_on_signals() as asked, closing(Working(model, config)) as working:
+    with stop_on_signals(job.processes.size > 1) as asked, closing(Working(model, config, job.processes)) as working:
         while not progress.ended:
             epoch = job.train.epoch(progress.epoch)
             if progress.batch >= len(epoch):  # resumed with larger batches, of which the pass has fewer
                 progress.epoch, progress.batch = progress.epoch + 1, 0
                 progress.ended = _limit(job)
                 continue
-            last = min(config.updates, config.epochs * len(epoch) if config.epochs else config.updates)
-            for batch in epoch.batches(progress.batch, model.device):
-                # 1. Learn from a batch.
+            updates = math.ceil(len(epoch) / size)
+            last = min(config.updates, config.epochs * updates if config.epochs else config.updates)
+            for group in epoch.groups(progress.batch, size, model.device, job.processes.mine):
+                # 1. Learn from a group of batches.
                 progress.update += 1
                 rate = learning_rate(progress.update, last, config)
-                seen = update(working, [batch], job.optimizer, rate, config)
+                seen = update(working, group.batches, job.optimizer, rate, config)
                 if not math.isfinite(seen.loss) or not math.isfinite(seen.gradient):
                     raise OjakError(
                         f"The loss must be finite, but at update {progress.update} it is {seen.loss} with a gradient "
                         f"of {seen.gradient}; resume from the last checkpoint with a lower train.learning_rate."
                     )
                 this_pass = progress.epoch
-                progress.learnt(seen.tokens, len(epoch))
+                progress.learnt(seen.tokens, group.count, len(epoch))
                 progress.ended = _limit(job)
                 meter.tick()
                 if progress.update % config.log_every == 0 or progress.update == 1 or progress.ended:
@@ -59,13 +61,16 @@ def loop(job: Job) -> Validation:
                     meter.restart()
 
                 # 3. Save, and stop if it is time to.
-                if progress.update % config.save_every == 0 or progress.ended or asked:
+                stop = job.processes.any(bool(asked))
+                if progress.update % config.save_every == 0 or progress.ended or stop:
                     meter.tick()
-                    folder = checkpoint.save(job.run, model, job.optimizer, progress)
+                    folder = checkpoint.save(job.run, model, job.optimizer, progress, job.processes)
                     job.history.write("checkpoint", progress.update, {"message": folder.name})
-                if asked and not progress.ended:
+                if stop and not progress.ended:
                     raise Interrupted(
                         f"saved at update {progress.update}; go on with: ojak train --out {job.run} --resume"
+                        if job.processes.leads
+                        else ""
                     )
                 if progress.ended:
                     break

@@ -90,9 +90,7 @@ class Processes:
             most = int(max(lengths))
             room = [torch.zeros(most, dtype=torch.uint8) for _ in range(self.size)]
             dist.all_gather(room, nn.functional.pad(content, (0, most - len(content))), group=self._patient)
-        return [
-            json.loads(one[: int(length)].numpy().tobytes()) for one, length in zip(room, lengths, strict=True)
-        ]
+        return [json.loads(one[: int(length)].numpy().tobytes()) for one, length in zip(room, lengths, strict=True)]
 
     def first(self, work: Callable[[], Found]) -> Found | None:
         """Process 0 works alone; the others wait until it is done, and get None."""
@@ -188,7 +186,9 @@ class Room:
         for weight in [*reversed(weights), None]:
             full = sum(one.numel() for one in waiting) >= BUCKET
             if waiting and (weight is None or full or weight.dtype != waiting[0].dtype):
-                long = torch.zeros(sum(one.numel() for one in waiting), dtype=waiting[0].dtype, device=waiting[0].device)
+                long = torch.zeros(
+                    sum(one.numel() for one in waiting), dtype=waiting[0].dtype, device=waiting[0].device
+                )
                 parts = long.split([one.numel() for one in waiting])
                 views = [part.view_as(one) for part, one in zip(parts, waiting, strict=True)]
                 self.buckets.append((long, list(zip(waiting, views, strict=True))))

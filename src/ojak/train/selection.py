@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -16,47 +17,67 @@ from ojak.train.validate import Validation, validate
 def judge(job: Job) -> None:
     """Validates; keeps the weights if they are the best so far, and for the average; stops when patience is over."""
     config, progress = job.recipe.train, job.progress
-    found = validate(job.translator, job.dev, job.recipe)
+    found = _validated(job)
     value = found.better(config.metric)
     best = progress.best is None or value > progress.best
     weights = weights_of(job.translator.model)
     if best:
         progress.best, progress.best_update, progress.worse = value, progress.update, 0
-        write_weights(job.run / "model" / "weights.safetensors", weights)
+        job.processes.first(lambda: write_weights(job.run / "model" / "weights.safetensors", weights))
     else:
         progress.worse += 1
         if config.patience and progress.worse >= config.patience and not progress.ended:
             progress.ended = f"no better {config.metric} in {progress.worse} validations"
     if config.average > 1:
-        write_weights(_averaged(job.run) / f"{progress.update:08d}.safetensors", weights)
-        for old in _averageable(job.run, progress)[: -config.average]:
-            old.unlink()
+        job.processes.first(lambda: _keep(job, weights))
     job.history.write("validation", progress.update, {**found.as_dict(), "best": int(best)})
+
+
+def _keep(job: Job, weights: dict[str, torch.Tensor]) -> None:
+    """Writes the weights that may enter the average, and removes those too old for it."""
+    write_weights(_averaged(job.run) / f"{job.progress.update:08d}.safetensors", weights)
+    for old in _averageable(job.run, job.progress)[: -job.recipe.train.average]:
+        old.unlink()
 
 
 def finish(job: Job) -> Validation:
     """Leaves in the model directory the best weights or the average of the last ones, whichever does better."""
     model, progress, path = job.translator.model, job.progress, job.run / "model" / "weights.safetensors"
-    put_weights(model, read_weights(path), path)
-    best, which = validate(job.translator, job.dev, job.recipe), f"the best weights, of update {progress.best_update}"
+    _put(job, path)
+    best, which = _validated(job), f"the best weights, of update {progress.best_update}"
     last = _averageable(job.run, progress)
-    if len(last) > 1:
-        parts = [read_weights(file) for file in last]
-        mean = {name: torch.stack([part[name] for part in parts]).mean(0) for name in parts[0]}
-        put_weights(model, mean, path)
-        averaged = validate(job.translator, job.dev, job.recipe)
+    if job.processes.told(len(last) > 1):
+        mean = job.processes.first(lambda: _mean(last)) or {}
+        _put(job, path, mean)
+        averaged = _validated(job)
         if averaged.better(job.recipe.train.metric) > best.better(job.recipe.train.metric):
             best, which = averaged, f"the average of the last {len(last)} validated weights"
-            write_weights(path, mean)
+            job.processes.first(lambda: write_weights(path, mean))
         else:
-            put_weights(model, read_weights(path), path)
+            _put(job, path)
     # For whoever asks for more of this run, or resumes it from an earlier checkpoint.
     progress.best = best.better(job.recipe.train.metric)
-    checkpoint.save_progress(job.run, progress)
+    job.processes.first(lambda: checkpoint.save_progress(job.run, progress))
     model.eval()
     spent = {"seconds": progress.seconds, "tokens": progress.tokens}
     job.history.write("end", progress.update, {"reason": progress.ended, "weights": which, **spent, **best.as_dict()})
     return best
+
+
+def _validated(job: Job) -> Validation:
+    return validate(job.translator, job.dev, job.recipe, job.processes)
+
+
+def _put(job: Job, path: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
+    """Puts weights, or those of the file, into the model of every process."""
+    model = job.translator.model
+    job.processes.first(lambda: put_weights(model, weights or read_weights(path), path))
+    job.processes.share(model)
+
+
+def _mean(kept: Sequence[Path]) -> dict[str, torch.Tensor]:
+    parts = [read_weights(file) for file in kept]
+    return {name: torch.stack([part[name] for part in parts]).mean(0) for name in parts[0]}
 
 
 def _averaged(run: Path) -> Path:

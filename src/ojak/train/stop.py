@@ -17,12 +17,16 @@ class Interrupted(OjakError):
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[list[int]]:
-    """A list that is no longer empty once SIGINT or SIGTERM has come; the second one stops at once."""
+def stop_on_signals(patient: bool = False) -> Iterator[list[int]]:
+    """A list that is no longer empty once SIGINT or SIGTERM has come; the second one stops at once.
+
+    Not so one that is `patient`: torchrun hands on what its processes have got already, and ends them itself if they
+    take longer than half a minute.
+    """
     asked: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if asked:
+        if asked and not patient:
             raise KeyboardInterrupt
         asked.append(number)
 
