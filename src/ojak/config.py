@@ -157,6 +157,11 @@ class TrainConfig(_Section):
     updates: int = Field(20000, ge=1, description="at most so many updates")
     epochs: int = Field(0, ge=0, description="at most so many passes over the pairs; 0: no limit")
     batch_tokens: int = Field(4096, ge=1, description="tokens of the longer side in a batch, padding included")
+    sharding: Literal["none", "fsdp"] = Field(
+        "none",
+        description="with several processes: each holds the whole model; fsdp: each holds a part of every weight, for "
+        "models too big for one device, in fp32",
+    )
     accumulate: int = Field(1, ge=1, description="batches that each process learns from in an update")
     optimizer: Literal["adam", "adamw"] = Field("adam", description="AdamW where weight_decay is wanted")
     learning_rate: float = Field(1e-3, gt=0, description="the highest rate, at the end of warm-up")

@@ -16,6 +16,7 @@ from ojak.errors import ModelError, UseError
 from ojak.model.folder import put_weights, read_weights, weights_of, write_weights
 from ojak.model.seam import Seq2Seq
 from ojak.train.parallel import Processes
+from ojak.train.sharding import piece, whole
 
 KEPT = 2
 
@@ -54,18 +55,18 @@ class Progress:
 def save(run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, progress: Progress, processes: Processes) -> Path:
     """Writes a checkpoint, then removes all but the newest two. Process 0 does so, while the others wait."""
     folder = run / "state" / f"{progress.update:08d}"
-    processes.first(lambda: _write(folder, model, optimizer, progress))
+    tensors = {
+        f"{place}.{key}": whole(value).cpu()
+        for place, values in optimizer.state_dict()["state"].items()
+        for key, value in values.items()
+    }
+    processes.first(lambda: _write(folder, model, tensors, progress))
     return folder
 
 
-def _write(folder: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+def _write(folder: Path, model: Seq2Seq, tensors: dict[str, torch.Tensor], progress: Progress) -> None:
     with files.whole_folder(folder) as beside:
         write_weights(beside / "weights.safetensors", weights_of(model))
-        tensors = {
-            f"{place}.{key}": value.cpu()
-            for place, values in optimizer.state_dict()["state"].items()
-            for key, value in values.items()
-        }
         tensors["random.cpu"] = torch.get_rng_state()
         if model.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(model.device)
@@ -128,4 +129,7 @@ def _put_state(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> 
     torch.set_rng_state(random)
     if cuda is not None and model.device.type == "cuda":
         torch.cuda.set_rng_state(cuda, model.device)
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    pieces = {
+        place: {key: piece(value, own[place]) for key, value in values.items()} for place, values in state.items()
+    }
+    optimizer.load_state_dict({"state": pieces, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ojak.batch import Batch, Ids, collate, plan
+from ojak.batch import Batch, Ids, blank, collate, plan
 from ojak.config import Recipe
 from ojak.corpus.pair import Pair
 from ojak.corpus.store import Rows, Store
@@ -81,7 +81,7 @@ class Group:
     """The batches of one update."""
 
     batches: list[Batch]
-    """those that this process learns from; near the end of a pass there may be none for it"""
+    """those that this process learns from; at the end of a pass the last may be blank"""
     count: int
     """of all processes together"""
 
@@ -104,12 +104,15 @@ class Epoch:
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def groups(self, begin: int, size: int, device: torch.device, mine: slice = slice(None)) -> Iterator[Group]:
-        """The batches from the number `begin` on, `size` an update, the last of the pass perhaps fewer; of each group
-        only those that are `mine` are made."""
+    def groups(self, begin: int, each: int, device: torch.device, share: tuple[int, int] = (0, 1)) -> Iterator[Group]:
+        """The batches from the number `begin` on for updates in which every process learns from `each`, in the last of
+        the pass perhaps fewer. `share` says which process this is, of how many: only its own batches are made."""
+        rank, size = share
         makers = self._makers(begin, device)
-        while group := list(islice(makers, size)):
-            yield Group([make() for make in group[mine]], len(group))
+        while group := list(islice(makers, each * size)):
+            mine = [make() for make in group[rank::size]]
+            blanks = [blank(device)] * (math.ceil(len(group) / size) - len(mine))
+            yield Group(mine + blanks, len(group))
 
     def batches(self, begin: int, device: torch.device) -> Iterator[Batch]:
         """The batches from the number `begin` on."""

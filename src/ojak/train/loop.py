@@ -22,12 +22,14 @@ def loop(job: Job) -> Validation:
 
     Raises Interrupted after saving when a signal asks for it, and OjakError when the loss is not finite.
     """
-    config, model, progress = job.recipe.train, job.translator.model, job.progress
-    size = job.processes.size * config.accumulate
-    model.train()
+    config, progress, size = job.recipe.train, job.progress, job.progress.group
+    job.learnt.train()
     meter = Meter(progress)
     progress.ended = progress.ended or _limit(job)
-    with stop_on_signals(job.processes.size > 1) as asked, closing(Working(model, config, job.processes)) as working:
+    with (
+        stop_on_signals(job.processes.size > 1) as asked,
+        closing(Working(job.learnt, config, job.processes)) as working,
+    ):
         while not progress.ended:
             epoch = job.train.epoch(progress.epoch)
             if progress.batch >= len(epoch):  # resumed with larger batches, of which the pass has fewer
@@ -36,7 +38,7 @@ def loop(job: Job) -> Validation:
                 continue
             updates = math.ceil(len(epoch) / size)
             last = min(config.updates, config.epochs * updates if config.epochs else config.updates)
-            for group in epoch.groups(progress.batch, size, model.device, job.processes.mine):
+            for group in epoch.groups(progress.batch, config.accumulate, job.learnt.device, job.processes.share):
                 # 1. Learn from a group of batches.
                 progress.update += 1
                 rate = learning_rate(progress.update, last, config)
@@ -64,7 +66,7 @@ def loop(job: Job) -> Validation:
                 stop = job.processes.any(bool(asked))
                 if progress.update % config.save_every == 0 or progress.ended or stop:
                     meter.tick()
-                    folder = checkpoint.save(job.run, model, job.optimizer, progress, job.processes)
+                    folder = checkpoint.save(job.run, job.whole(), job.optimizer, progress, job.processes)
                     job.history.write("checkpoint", progress.update, {"message": folder.name})
                 if stop and not progress.ended:
                     raise Interrupted(

@@ -56,6 +56,11 @@ class Processes:
         return self.rank == 0
 
     @property
+    def share(self) -> tuple[int, int]:
+        """Which process this is, and of how many."""
+        return self.rank, self.size
+
+    @property
     def mine(self) -> slice:
         """This process's share of what all have in the same order."""
         return slice(self.rank, None, self.size)
@@ -107,7 +112,7 @@ class Processes:
             dist.all_reduce(found, dist.ReduceOp.MAX, group=self._quick)
         return bool(found)
 
-    def share(self, model: nn.Module) -> None:
+    def spread(self, model: nn.Module) -> None:
         """Gives the weights of process 0 to all."""
         if self.size > 1:
             with self._heard():

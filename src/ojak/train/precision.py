@@ -27,6 +27,7 @@ from ojak.config import Recipe, TrainConfig
 from ojak.model.dropout import drawn_from
 from ojak.model.seam import Seq2Seq
 from ojak.train.parallel import Processes, Room
+from ojak.train.sharding import in_pieces, own
 
 Found = TypeVar("Found")
 
@@ -65,10 +66,12 @@ class Working:
     def __init__(self, learnt: Seq2Seq, config: TrainConfig, processes: Processes | None = None) -> None:
         self.learnt, self._precision, self._processes = learnt, config.precision, processes or Processes()
         weights = [weight for weight in learnt.parameters() if weight.requires_grad]
-        self._room = Room(weights) if self._processes.size > 1 else None
+        self._room = Room(weights) if self._processes.size > 1 and not in_pieces(learnt) else None
+        self._pieces = in_pieces(learnt)
         count = config.workers or (torch.get_num_threads() if learnt.device.type == "cpu" else 1)
+        count = 1 if self._pieces else count
         first = learnt
-        if config.precision == "bf16":
+        if config.precision == "bf16" and not self._pieces:
             words = {id(p) for m in (learnt.source, learnt.target, learnt.project) for p in m.parameters()}
             first = _copied(learnt, lambda p: p.detach() if id(p) in words else p.detach().to(torch.bfloat16))
         self.models = [first, *(_copied(first, lambda p: p.detach()) for _ in range(count - 1))]
@@ -108,11 +111,16 @@ class Working:
     @torch.no_grad()
     def give_gradients(self) -> list[torch.Tensor]:
         """Adds up the gradients of the models, always in the same order, and of all processes; hands them to the
-        weights that learn, and gives them."""
+        weights that learn, and gives them, or this process's pieces."""
         self._give()
         if self._room:
             self._processes.sum_gradients(self._room)
-        return [weight.grad for weight in self.learnt.parameters() if weight.grad is not None]
+        return [own(weight.grad) for weight in self.learnt.parameters() if weight.grad is not None]
+
+    def norm(self, gradients: list[torch.Tensor]) -> torch.Tensor:
+        """The length of the whole gradient."""
+        norm = nn.utils.get_total_norm(gradients)
+        return self._processes.sum(norm.square()).sqrt() if self._pieces else norm
 
     @torch.no_grad()
     def _give(self) -> None:

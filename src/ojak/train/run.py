@@ -28,6 +28,7 @@ from ojak.train.job import Job
 from ojak.train.loop import loop
 from ojak.train.parallel import Processes, joined, local, threads
 from ojak.train.precision import settled
+from ojak.train.sharding import scatter, shard
 from ojak.train.start import Start
 from ojak.train.update import make_optimizer
 from ojak.train.validate import Validation
@@ -64,9 +65,11 @@ def _train(settings: Mapping[str, Any], run: Path, shown: Display, resume: bool,
     model = build(recipe.model, len(source), len(target), recipe.text.shared)
     if start:
         start.give(model)
-    model.to(device)
+    sharded = recipe.train.sharding == "fsdp" and processes.size > 1
+    model.to("cpu" if sharded else device)
+    learnt = shard(model, device, processes) if sharded else model
     translator = Translator(Loaded(model, source, target, recipe.search, recipe.languages))
-    optimizer = make_optimizer(model, recipe.train)
+    optimizer = make_optimizer(learnt, recipe.train)
 
     progress = Progress(data=corpus.fingerprint)
     before = group = recipe.train.accumulate * processes.size
@@ -80,7 +83,8 @@ def _train(settings: Mapping[str, Any], run: Path, shown: Display, resume: bool,
             shown.close()
             return Validation(end["nll"], end["bleu"], end["chrf"])
     progress.group = group
-    processes.share(model)
+    processes.spread(model)
+    scatter(model, learnt)
     history: History = Unwritten()
     if processes.leads:
         files.write(run / "recipe.toml", write_toml(recipe))
@@ -106,7 +110,7 @@ def _train(settings: Mapping[str, Any], run: Path, shown: Display, resume: bool,
                 + _together(processes.size, recipe.train.accumulate, before),
             },
         )
-        found = loop(Job(run, recipe, translator, optimizer, training, dev, progress, history, processes))
+        found = loop(Job(run, recipe, translator, learnt, optimizer, training, dev, progress, history, processes))
     finally:
         history.close()
     about = card(recipe, progress, found, model.parameter_count(), len(training))
@@ -190,8 +194,8 @@ def _resumed(run: Path, settings: Mapping[str, Any]) -> tuple[Recipe, bool] | No
     others = [name for name in sections if getattr(recipe, name) != getattr(before, name)]
     if others:
         raise UseError(
-            f"A run is resumed with its own recipe, of which only train.* may be changed, but {', '.join(others)} would "
-            "be another; leave it out, or start another run."
+            "A run is resumed with its own recipe, of which only train.* may be changed, but "
+            f"{', '.join(others)} would be another; leave it out, or start another run."
         )
     return recipe, recipe != before
 

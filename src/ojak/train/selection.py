@@ -17,10 +17,11 @@ from ojak.train.validate import Validation, validate
 def judge(job: Job) -> None:
     """Validates; keeps the weights if they are the best so far, and for the average; stops when patience is over."""
     config, progress = job.recipe.train, job.progress
+    model = job.whole()
     found = _validated(job)
     value = found.better(config.metric)
     best = progress.best is None or value > progress.best
-    weights = weights_of(job.translator.model)
+    weights = weights_of(model)
     if best:
         progress.best, progress.best_update, progress.worse = value, progress.update, 0
         job.processes.first(lambda: write_weights(job.run / "model" / "weights.safetensors", weights))
@@ -65,14 +66,19 @@ def finish(job: Job) -> Validation:
 
 
 def _validated(job: Job) -> Validation:
-    return validate(job.translator, job.dev, job.recipe, job.processes)
+    model = job.translator.model
+    home = model.device
+    model.to(job.learnt.device)  # of a model in pieces the whole lies elsewhere
+    found = validate(job.translator, job.dev, job.recipe, job.processes)
+    model.to(home)
+    return found
 
 
 def _put(job: Job, path: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
     """Puts weights, or those of the file, into the model of every process."""
     model = job.translator.model
     job.processes.first(lambda: put_weights(model, weights or read_weights(path), path))
-    job.processes.share(model)
+    job.processes.spread(model)
 
 
 def _mean(kept: Sequence[Path]) -> dict[str, torch.Tensor]:

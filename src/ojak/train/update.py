@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from ojak.batch import Batch
 from ojak.config import TrainConfig
@@ -62,7 +61,7 @@ def update(
         sums[:2] += torch.stack([part.smoothed, part.plain])
     loss, nll, tokens = working.sum(sums)
     gradients = working.give_gradients()
-    norm = nn.utils.get_total_norm(gradients) / tokens
+    norm = working.norm(gradients) / tokens
     factor = torch.clamp((config.clip or torch.inf) / (norm + 1e-6), max=1) / tokens
     torch._foreach_mul_(gradients, factor.to(gradients[0].dtype))
     for group in optimizer.param_groups:
