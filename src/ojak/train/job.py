@@ -11,6 +11,8 @@ from ojak.config import Recipe
 from ojak.train.checkpoint import Progress
 from ojak.train.dataset import Dev, Training
 from ojak.train.history import History
+from ojak.train.meter import Meter
+from ojak.train.stop import Stop
 from ojak.translate import Translator
 
 
@@ -26,3 +28,5 @@ class Job:
     dev: Dev
     progress: Progress
     history: History
+    meter: Meter
+    stop: Stop

@@ -18,15 +18,19 @@ from ojak.corpus.prepare import prepare, reopen
 from ojak.errors import ModelError, UseError
 from ojak.model.build import build
 from ojak.model.folder import Loaded, read_tokenizers, write_config
-from ojak.train import checkpoint
+from ojak.train import checkpoint, memory
 from ojak.train.card import card
 from ojak.train.checkpoint import Progress
 from ojak.train.dataset import Dev, Training
 from ojak.train.history import Display, History, Lines, read_history
 from ojak.train.job import Job
 from ojak.train.loop import loop
+from ojak.train.meter import Meter
 from ojak.train.precision import settled
+from ojak.train.selection import begin_again
 from ojak.train.start import Start
+from ojak.train.stop import Interrupted, Stop, Stopped, stop_on_signals
+from ojak.train.trial import fit
 from ojak.train.update import make_optimizer
 from ojak.train.validate import Validation
 from ojak.translate import Translator, pick_device
@@ -38,10 +42,21 @@ def train_run(
     """Trains as the nested `settings` say, over the preset for the corpus's size, and fills the run directory.
 
     With `resume` an unfinished run goes on from its newest checkpoint, or begins if it has none; only `train` settings
-    may then be given. Raises UseError (or its kin) for bad settings, pairs or directories.
+    may then be given. Raises UseError (or its kin) for bad settings, pairs or directories, and Interrupted when SIGINT
+    or SIGTERM asks to stop.
     """
     run, shown = Path(run), display or Lines()
-    saved = checkpoint.checkpoints(run) if resume else []
+    with stop_on_signals() as stop:
+        try:
+            return _train(settings, run, shown, resume, stop)
+        except Stopped:
+            raise Interrupted(_how_to_go_on(run)) from None
+        finally:
+            shown.close()
+
+
+def _train(settings: Mapping[str, Any], run: Path, shown: Display, resume: bool, stop: Stop) -> Validation:
+    saved = bool(checkpoint.checkpoints(run)) if resume else False
     tell = _teller(shown)
     if resume:
         recipe = _resumed(run, settings)
@@ -72,7 +87,6 @@ def train_run(
     recipe = settled(recipe, device)
 
     source, target = corpus.source, corpus.target
-    training, dev = Training(corpus.store, source, target, recipe), Dev(corpus.dev, source, target, recipe)
     torch.manual_seed(recipe.seed)
     model = build(recipe.model, len(source), len(target), recipe.text.shared)
     if start:
@@ -81,23 +95,36 @@ def train_run(
     translator = Translator(Loaded(model, source, target, recipe.search, recipe.languages))
     optimizer = make_optimizer(model, recipe.train)
 
-    progress = Progress(data=corpus.fingerprint)
+    progress, damaged = Progress(data=corpus.fingerprint), list[str]()
     if saved:
-        progress = checkpoint.load(saved[-1], model, optimizer, progress.data)
-        if settings:  # perhaps the user wants more of a run that had come to its end
+        progress, damaged = checkpoint.load_newest(run, model, optimizer, progress.data)
+        checkpoint.tidy(run)
+        if "learning_rate" in settings.get("train", {}):  # what it was lowered to is not what is wanted now
+            progress.slower = 1.0
+        if settings and progress.ended:  # perhaps the user wants more of a run that had come to its end
             progress.ended = ""
+            begin_again(run)
         elif progress.ended and (end := _end(run)):
             shown.event(end)
-            shown.close()
             return Validation(end["nll"], end["bleu"], end["chrf"])
+
+    def data(recipe: Recipe) -> tuple[Training, Dev]:
+        return Training(corpus.store, source, target, recipe), Dev(corpus.dev, source, target, recipe)
+
+    recipe, (training, dev), smaller = fit(recipe, data, model, optimizer)
     files.write(run / "recipe.toml", write_toml(recipe))
     if not saved:
         write_config(run / "model", recipe, source, target)
     left_out = corpus.left_out + training.skipped + dev.skipped
     history = History(run, progress.update, shown)
     try:
+        message = (
+            f"Training on {len(training):,} pairs, {model.parameter_count():,} parameters, vocabularies of "
+            f"{len(source):,} and {len(target):,}, on {model.device}; {len(dev):,} pairs held out; {left_out:,} pairs "
+            "left out as empty, too long or like those held out."
+        )
         history.write(
-            "resume" if progress.update else "start",
+            "resume" if saved else "start",
             progress.update,
             {
                 "parameters": model.parameter_count(),
@@ -105,13 +132,14 @@ def train_run(
                 "dev": len(dev),
                 "source_vocabulary": len(source),
                 "target_vocabulary": len(target),
+                "batch_tokens": recipe.train.batch_tokens,
                 "versions": versions(),
-                "message": f"Training on {len(training):,} pairs, {model.parameter_count():,} parameters, "
-                f"vocabularies of {len(source):,} and {len(target):,}, on {model.device}; {len(dev):,} pairs "
-                f"held out; {left_out:,} pairs left out as empty, too long or like those held out.",
+                **memory.on_device(device),
+                "message": " ".join(filter(None, [*damaged, message, smaller])),
             },
         )
-        found = loop(Job(run, recipe, translator, optimizer, training, dev, progress, history))
+        meter = Meter(progress, device)
+        found = loop(Job(run, recipe, translator, optimizer, training, dev, progress, history, meter, stop))
     finally:
         history.close()
     files.write(run / "model" / "README.md", card(recipe, progress, found, model.parameter_count(), len(training)))
@@ -141,6 +169,16 @@ def _resumed(run: Path, settings: Mapping[str, Any]) -> Recipe:
             "given as well; leave it out, or start another run."
         )
     return read_recipe(read_toml(run / "recipe.toml"), settings)
+
+
+def _how_to_go_on(run: Path) -> str:
+    """What is kept of a run that was stopped at once."""
+    go_on = f"go on with: ojak train --out {run} --resume"
+    if saved := checkpoint.checkpoints(run):
+        return f"stopped; saved at update {int(saved[-1].name)}; {go_on}"
+    if (run / "recipe.toml").is_file():
+        return f"stopped before the first update; {go_on}"
+    return "stopped before anything was kept; begin again with the same command"
 
 
 @contextmanager

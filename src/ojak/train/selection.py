@@ -1,4 +1,8 @@
-"""Validation while a run goes on, and which weights it leaves: the best ones, or the average of the last."""
+"""Validation while a run goes on, and which weights it leaves: the best ones, or the average of the last.
+
+state/best.safetensors             the best weights so far; the model directory has them too, until the end
+state/average/NNNNNNNN.safetensors the weights of the last validations
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from ojak import files
 from ojak.model.folder import put_weights, read_weights, weights_of, write_weights
 from ojak.train import checkpoint
 from ojak.train.checkpoint import Progress
@@ -14,49 +19,108 @@ from ojak.train.validate import Validation, validate
 
 
 def judge(job: Job) -> None:
-    """Validates; keeps the weights if they are the best so far, and for the average; stops when patience is over."""
+    """Validates; keeps the weights if they are the best so far, and for the average; stops when patience is over.
+
+    A signal stops the validation at once, which is then still due.
+    """
     config, progress = job.recipe.train, job.progress
-    found = validate(job.translator, job.dev, job.recipe)
-    value = found.better(config.metric)
-    best = progress.best is None or value > progress.best
-    weights = weights_of(job.translator.model)
-    if best:
-        progress.best, progress.best_update, progress.worse = value, progress.update, 0
-        write_weights(job.run / "model" / "weights.safetensors", weights)
-    else:
-        progress.worse += 1
-        if config.patience and progress.worse >= config.patience and not progress.ended:
-            progress.ended = f"no better {config.metric} in {progress.worse} validations"
-    if config.average > 1:
-        write_weights(_averaged(job.run) / f"{progress.update:08d}.safetensors", weights)
-        for old in _averageable(job.run, progress)[: -config.average]:
-            old.unlink()
-    job.history.write("validation", progress.update, {**found.as_dict(), "best": int(best)})
+    progress.unjudged = True
+    with job.meter.apart("validation"):
+        with job.stop.now():
+            found = validate(job.translator, job.dev, job.recipe)
+        value = found.better(config.metric)
+        best = progress.best is None or value > progress.best
+        weights, kept = weights_of(job.translator.model), _averaged(job.run) / f"{progress.update:08d}.safetensors"
+        if config.average > 1:
+            write_weights(kept, weights)
+            for old in _averageable(job.run, progress)[: -config.average]:
+                old.unlink()
+        if best:
+            progress.best, progress.best_update, progress.worse = value, progress.update, 0
+            if config.average > 1:
+                files.link(kept, _best(job.run))
+            else:
+                write_weights(_best(job.run), weights)
+            files.link(_best(job.run), _model(job.run))
+        else:
+            progress.worse += 1
+            if config.patience and progress.worse >= config.patience and not progress.ended:
+                progress.ended = f"no better {config.metric} in {progress.worse} validations"
+    progress.unjudged = False
+    took = {"took": job.meter.took("validation")}
+    job.history.write("validation", progress.update, {**found.as_dict(), "best": int(best), **took})
+    _notice_collapse(job, found)
 
 
 def finish(job: Job) -> Validation:
     """Leaves in the model directory the best weights or the average of the last ones, whichever does better."""
-    model, progress, path = job.translator.model, job.progress, job.run / "model" / "weights.safetensors"
-    put_weights(model, read_weights(path), path)
-    best, which = validate(job.translator, job.dev, job.recipe), f"the best weights, of update {progress.best_update}"
-    last = _averageable(job.run, progress)
-    if len(last) > 1:
-        parts = [read_weights(file) for file in last]
-        mean = {name: torch.stack([part[name] for part in parts]).mean(0) for name in parts[0]}
-        put_weights(model, mean, path)
-        averaged = validate(job.translator, job.dev, job.recipe)
-        if averaged.better(job.recipe.train.metric) > best.better(job.recipe.train.metric):
-            best, which = averaged, f"the average of the last {len(last)} validated weights"
-            write_weights(path, mean)
-        else:
-            put_weights(model, read_weights(path), path)
+    model, progress, metric = job.translator.model, job.progress, job.recipe.train.metric
+    if not _best(job.run).exists():  # it was not validated in this run
+        begin_again(job.run)
+    with job.stop.now():
+        weights = read_weights(_best(job.run))
+        put_weights(model, weights, _best(job.run))
+        best = validate(job.translator, job.dev, job.recipe)
+        which = f"the best weights, of update {progress.best_update}"
+        last = _averageable(job.run, progress)
+        averaged = mean = None
+        if len(last) > 1:
+            mean = _mean(last)
+            put_weights(model, mean, last[0])
+            averaged = validate(job.translator, job.dev, job.recipe)
+    if mean and averaged and averaged.better(metric) > best.better(metric):
+        best, which = averaged, f"the average of the last {len(last)} validated weights"
+        write_weights(_model(job.run), mean)
+    else:
+        put_weights(model, weights, _best(job.run))
+        files.link(_best(job.run), _model(job.run))
     # For whoever asks for more of this run, or resumes it from an earlier checkpoint.
-    progress.best = best.better(job.recipe.train.metric)
+    progress.best = best.better(metric)
     checkpoint.save_progress(job.run, progress)
     model.eval()
     spent = {"seconds": progress.seconds, "tokens": progress.tokens}
     job.history.write("end", progress.update, {"reason": progress.ended, "weights": which, **spent, **best.as_dict()})
     return best
+
+
+def begin_again(run: Path) -> None:
+    """Makes what a finished run left its best weights, for more updates to do better than."""
+    files.link(_model(run), _best(run))
+
+
+def _notice_collapse(job: Job, found: Validation) -> None:
+    """Tells when all outputs have become alike: at once if they were not before; the second time in a row at the
+    beginning, where it is usual."""
+    progress = job.progress
+    if not found.alike:
+        progress.alike, progress.differed = 0, True
+        return
+    progress.alike += 1
+    if progress.alike == (1 if progress.differed else 2):
+        job.history.write(
+            "collapse",
+            progress.update,
+            {
+                "message": f"all {found.asked} sentences are translated alike, as “{found.example[:60]}”: the decoder "
+                "no longer listens to the source, only to what it said before. If this lasts, try a lower "
+                "train.learning_rate, a longer train.warmup, or model.norm=pre for a Transformer; and see with "
+                "`ojak corpus inspect` whether the two sides of the pairs belong together."
+            },
+        )
+
+
+def _mean(parts: list[Path]) -> dict[str, torch.Tensor]:
+    """The average of the weights in these files."""
+    weights = [read_weights(file) for file in parts]
+    return {name: torch.stack([part[name] for part in weights]).mean(0) for name in weights[0]}
+
+
+def _model(run: Path) -> Path:
+    return run / "model" / "weights.safetensors"
+
+
+def _best(run: Path) -> Path:
+    return run / "state" / "best.safetensors"
 
 
 def _averaged(run: Path) -> Path:

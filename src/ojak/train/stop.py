@@ -11,28 +11,64 @@ from ojak.errors import OjakError
 
 
 class Interrupted(OjakError):
-    """The user asked the run to stop; it was saved first."""
+    """The user asked the run to stop. The message says what was kept and how to go on."""
 
     exit_code = 130
 
 
+class Stopped(KeyboardInterrupt):
+    """Raised by the signal itself, wherever the process is."""
+
+
+class Stop:
+    """Whether the user has asked the run to stop.
+
+    The first signal stops at once what may be dropped, such as preparing and validating; within `later` it only says
+    so in `asked`, and who learns or writes stops after it. The second one stops at once everywhere.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._later = False
+
+    @contextmanager
+    def later(self) -> Iterator[None]:
+        """What the block has begun is finished first."""
+        before, self._later = self._later, True
+        try:
+            yield
+        finally:
+            self._later = before
+
+    @contextmanager
+    def now(self) -> Iterator[None]:
+        """What the block does may be dropped, also within `later`."""
+        before, self._later = self._later, False
+        try:
+            if self.asked:
+                raise Stopped
+            yield
+        finally:
+            self._later = before
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """What a signal does."""
+        again, self.asked = self.asked, True
+        if again or not self._later:
+            raise Stopped
+
+
 @contextmanager
-def stop_on_signals() -> Iterator[list[int]]:
-    """A list that is no longer empty once SIGINT or SIGTERM has come; the second one stops at once."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
+def stop_on_signals() -> Iterator[Stop]:
+    """What SIGINT and SIGTERM ask for within the block; nothing outside the main thread, where they do not come."""
+    stop = Stop()
     try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread, where signals do not come
-        yield asked
+        before = {number: signal.signal(number, stop.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:
+        yield stop
         return
     try:
-        yield asked
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,11 @@ class Updated:
     tokens: int
     """real target tokens"""
 
+    @property
+    def finite(self) -> bool:
+        """Whether the step was taken: one with a loss or a gradient that is not a finite number is not."""
+        return math.isfinite(self.loss) and math.isfinite(self.gradient)
+
 
 def make_optimizer(model: Seq2Seq, config: TrainConfig) -> torch.optim.Optimizer:
     """Adam (Kingma and Ba 2015) or AdamW; norms, biases and vectors are not decayed."""
@@ -42,7 +48,7 @@ def make_optimizer(model: Seq2Seq, config: TrainConfig) -> torch.optim.Optimizer
 def update(
     working: Working, batches: Sequence[Batch], optimizer: torch.optim.Optimizer, rate: float, config: TrainConfig
 ) -> Updated:
-    """Learns from the batches together: one step down the gradient of their mean loss a token."""
+    """Learns from the batches together: one step down the gradient of their mean loss a token, if both are finite."""
     tokens = sum(batch.tokens for batch in batches)
     optimizer.zero_grad()
     working.take_weights()
@@ -59,7 +65,9 @@ def update(
     nll = torch.stack([part.plain for part in losses]).sum()
     working.give_gradients()
     norm = nn.utils.clip_grad_norm_(working.learnt.parameters(), config.clip or torch.inf)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.step()
-    return Updated(float(loss) / tokens, float(nll) / tokens, float(norm), tokens)
+    seen = Updated(float(loss) / tokens, float(nll) / tokens, float(norm), tokens)
+    if seen.finite:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+    return seen

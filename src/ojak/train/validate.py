@@ -22,6 +22,17 @@ class Validation:
     """nats a target token, end of sentence included"""
     bleu: float
     chrf: float
+    asked: int = 0
+    """different sentences that were translated"""
+    outputs: int = 0
+    """different translations of them"""
+    example: str = ""
+    """one of these"""
+
+    @property
+    def alike(self) -> bool:
+        """Whether different sentences have all been translated as one: the model has collapsed, or has hardly begun."""
+        return self.asked > 1 and self.outputs == 1
 
     @property
     def perplexity(self) -> float:
@@ -30,7 +41,8 @@ class Validation:
 
     def as_dict(self) -> dict[str, float]:
         """The numbers of a history event."""
-        return {"nll": self.nll, "perplexity": self.perplexity, "bleu": self.bleu, "chrf": self.chrf}
+        scores = {"nll": self.nll, "perplexity": self.perplexity, "bleu": self.bleu, "chrf": self.chrf}
+        return {**scores, "outputs": self.outputs}
 
     def better(self, metric: str) -> float:
         """The number to make large."""
@@ -60,4 +72,7 @@ def validate(translator: Translator, dev: Dev, recipe: Recipe) -> Validation:
         nll=-float(total) / tokens,
         bleu=metrics.bleu(found, references, *how).value,
         chrf=metrics.chrf(found, references, *how).value,
+        asked=len({pair.source for pair in shown}),
+        outputs=len(set(found)),
+        example=found[0],
     )

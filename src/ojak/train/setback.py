@@ -1,0 +1,80 @@
+"""Steps whose loss or gradient is not a finite number: skipped, named, and after several in a row back to earlier
+weights with a lower rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ojak.batch import Batch
+from ojak.errors import OjakError
+from ojak.text.vocabulary import BOS, EOS, PAD
+from ojak.train import checkpoint
+from ojak.train.job import Job
+from ojak.train.update import Updated
+
+IN_A_ROW = 5
+"""skipped steps before the run goes back"""
+SLOWER = 0.5
+"""what the rate is multiplied with each time"""
+STUCK = 4
+"""times that a run goes back without one step that is finite in between, before it gives up"""
+NAMED = 3
+"""sentences of a skipped batch that are told"""
+
+
+def skipped(job: Job, batches: Sequence[Batch], seen: Updated) -> None:
+    """Counts and names the step, of which nothing was learnt; goes back where it is one of several.
+
+    Nothing here depends on more than the weights, the progress and the checkpoints, so that a run that is resumed does
+    the same again. Raises OjakError when going back has not helped.
+    """
+    progress = job.progress
+    progress.skipped += 1
+    progress.in_a_row += 1
+    pairs = sum(len(batch.source) for batch in batches)
+    job.history.write(
+        "skipped",
+        progress.update,
+        {
+            "epoch": progress.epoch,
+            "batch": progress.batch,
+            "pairs": pairs,
+            "message": f"the loss is {seen.loss:g} and the gradient {seen.gradient:g}, so nothing was learnt from "
+            f"batch {progress.batch + 1} of pass {progress.epoch + 1}, {pairs} pairs such as {_texts(job, batches)}; "
+            f"{progress.skipped} skipped so far",
+        },
+    )
+    if progress.in_a_row >= IN_A_ROW:
+        _go_back(job)
+
+
+def _go_back(job: Job) -> None:
+    progress = job.progress
+    if progress.stuck >= STUCK:
+        raise OjakError(
+            f"The loss must be finite, but at update {progress.update} it has not been for {IN_A_ROW * (STUCK + 1)} "
+            "steps, though the run went back to earlier weights and lowered the rate each time. Look at the pairs that "
+            f"{job.run / 'history.jsonl'} names; then try a lower train.learning_rate, train.clip=1 or "
+            "train.precision=fp32."
+        )
+    came = checkpoint.put_weights_of_last_good(job.run, progress.stuck, job.translator.model, job.optimizer)
+    progress.in_a_row = 0
+    progress.setbacks += 1
+    progress.stuck += 1
+    progress.slower *= SLOWER
+    weights = "the weights as they are" if came is None else f"the weights of update {came}"
+    job.history.write(
+        "setback",
+        progress.update,
+        {
+            "slower": progress.slower,
+            "message": f"{IN_A_ROW} steps in a row were not finite; going on with {weights}, and from now on with "
+            f"{progress.slower:g} times the rate of the schedule",
+        },
+    )
+
+
+def _texts(job: Job, batches: Sequence[Batch]) -> str:
+    rows = [row for batch in batches[:NAMED] for row in batch.source[:NAMED].tolist()][:NAMED]
+    told = [job.translator.source.decode([token for token in row if token not in (PAD, BOS, EOS)]) for row in rows]
+    return ", ".join(f"“{text[:60]}”" for text in told)

@@ -1,0 +1,174 @@
+"""Real processes that train, and are killed or kept from writing at a place that is chosen beforehand.
+
+`python breaking.py` imports all that training needs, once, and then forks a process for each line of its standard
+input, so that one costs no more than the training itself. It is used by `test_faults.py` and `benchmarks/faults.py`.
+
+A place is a kind and a number, the first being 1:
+
+    file N      SIGKILL just before the Nth time that the run directory is touched (opened, linked, moved, removed)
+    half N      SIGKILL when the Nth file is all but written: half of it is on the disk
+    validate N  SIGKILL within the Nth pass over the validation pairs
+    update N    SIGKILL in the Nth update, before its step
+    time N      SIGKILL after N milliseconds
+    term N      SIGTERM where `file N` would kill;  int N: SIGINT
+    full N      the disk is full from the Nth file on
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+KILLS = ("file", "half", "validate", "update", "time")
+TOUCHES = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit code (−9 if it was killed), its messages, and how often each kind of place came."""
+
+    code: int
+    messages: str
+    places: dict[str, int]
+
+
+class Server:
+    """The process that forks the others."""
+
+    def __init__(self, environment: dict[str, str] | None = None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def train(self, words: list[str], run: Path, place: tuple[str, int] | None = None) -> Ended:
+        """What becomes of `ojak train WORDS… --out RUN`."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps([words, str(run), place]) + "\n")
+        self._process.stdin.flush()
+        return Ended(**json.loads(self._process.stdout.readline()))
+
+
+def serve() -> None:
+    """Forks a process for each line, and tells how it ended."""
+    import sacrebleu  # noqa: F401
+    import tensorboardX.record_writer  # noqa: F401
+
+    import ojak.commands.train  # noqa: F401
+
+    for line in sys.stdin:
+        words, run, place = json.loads(line)
+        reading, writing = os.pipe()
+        if not (child := os.fork()):
+            os.close(reading)
+            os.dup2(writing, 2)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            code = _one(words, run, *(place or ("", 0)))
+            sys.stderr.flush()
+            os._exit(code)
+        os.close(writing)
+        if place and place[0] == "time":
+            threading.Timer(place[1] / 1000, _kill, (child,)).start()
+        with os.fdopen(reading, encoding="utf-8", errors="replace") as said:
+            messages, _, places = said.read().partition("\0")
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        print(json.dumps({"code": code, "messages": messages, "places": json.loads(places or "{}")}), flush=True)
+
+
+def _kill(child: int) -> None:
+    try:
+        os.kill(child, signal.SIGKILL)
+    except ProcessLookupError:  # it had ended before
+        pass
+
+
+def _one(words: list[str], run: str, kind: str, number: int) -> int:
+    """Trains, and breaks at the place."""
+    from ojak.cli import main
+
+    come = dict.fromkeys(("file", "half", "validate", "update"), 0)
+
+    def reach(place: str, act: Callable[[], Any] = lambda: os.kill(os.getpid(), signal.SIGKILL)) -> None:
+        come[place] += 1
+        if (kind, number) == (place, come[place]):
+            act()
+        if place == "file" and number == come["file"] and kind in ("term", "int"):
+            os.kill(os.getpid(), signal.SIGTERM if kind == "term" else signal.SIGINT)
+
+    def touched(event: str, given: tuple[Any, ...]) -> None:
+        if event in TOUCHES and str(given[0]).startswith(run + "/"):
+            reach("file")
+
+    sys.addaudithook(touched)
+    _break_writing(reach, come, kind, number)
+    _break_training(reach)
+    try:
+        return main(["train", *words, "--out", run])
+    finally:
+        sys.stderr.write("\0" + json.dumps(come))
+
+
+def _break_writing(reach: Callable[..., None], come: dict[str, int], kind: str, number: int) -> None:
+    fsync = os.fsync
+
+    def synced(file: int) -> None:
+        def halve() -> None:
+            os.ftruncate(file, os.fstat(file).st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        if os.path.isdir(f"/proc/self/fd/{file}"):
+            return
+        reach("half", halve)
+        if kind == "full" and come["half"] >= number:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(file)
+
+    os.fsync = synced
+
+
+def _break_training(reach: Callable[..., None]) -> None:
+    from ojak.train import loop, validate
+    from ojak.train.update import update
+
+    score = validate.score
+
+    def scored(*given: Any) -> Any:
+        reach("validate")
+        return score(*given)
+
+    def updated(working: Any, batches: Any, optimizer: Any, *others: Any) -> Any:
+        step = optimizer.step
+
+        def stepped(*given: Any) -> Any:
+            reach("update")
+            return step(*given)
+
+        optimizer.step = stepped
+        try:
+            return update(working, batches, optimizer, *others)
+        finally:
+            optimizer.step = step
+
+    validate.score, loop.update = scored, updated
+
+
+if __name__ == "__main__":
+    serve()
