@@ -10,8 +10,11 @@ A place is a kind and a number, the first being 1:
     validate N  SIGKILL within the Nth pass over the validation pairs
     update N    SIGKILL in the Nth update, before its step
     time N      SIGKILL after N milliseconds
-    term N      SIGTERM where `file N` would kill;  int N: SIGINT
+    term N      SIGTERM where `file N` would kill; int N: SIGINT; term-validate N and int-validate N likewise
     full N      the disk is full from the Nth file on
+    memory N    N MiB of address space are left when the first batches are tried
+
+With POISON in the environment, updates at a higher rate than that have a loss that is not a number.
 """
 
 from __future__ import annotations
@@ -19,16 +22,20 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 KILLS = ("file", "half", "validate", "update", "time")
+SIGNALS = {"term": signal.SIGTERM, "int": signal.SIGINT}
 TOUCHES = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"}
 
 
@@ -80,8 +87,15 @@ def serve() -> None:
         if not (child := os.fork()):
             os.close(reading)
             os.dup2(writing, 2)
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            code = _one(words, run, *(place or ("", 0)))
+            os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+            os.dup2(0, 1)
+            sys.stdout, sys.stderr = (os.fdopen(file, "w", encoding="utf-8", closefd=False) for file in (1, 2))
+            code = 70
+            try:
+                code, places = _one(words, run, *(place or ("", 0)))
+                sys.stderr.write("\0" + json.dumps(places))
+            except BaseException:
+                traceback.print_exc()
             sys.stderr.flush()
             os._exit(code)
         os.close(writing)
@@ -94,14 +108,12 @@ def serve() -> None:
 
 
 def _kill(child: int) -> None:
-    try:
+    with suppress(ProcessLookupError):  # it had ended before
         os.kill(child, signal.SIGKILL)
-    except ProcessLookupError:  # it had ended before
-        pass
 
 
-def _one(words: list[str], run: str, kind: str, number: int) -> int:
-    """Trains, and breaks at the place."""
+def _one(words: list[str], run: str, kind: str, number: int) -> tuple[int, dict[str, int]]:
+    """Trains, and breaks at the place. Gives the exit code, and how often each kind of place came."""
     from ojak.cli import main
 
     come = dict.fromkeys(("file", "half", "validate", "update"), 0)
@@ -110,8 +122,9 @@ def _one(words: list[str], run: str, kind: str, number: int) -> int:
         come[place] += 1
         if (kind, number) == (place, come[place]):
             act()
-        if place == "file" and number == come["file"] and kind in ("term", "int"):
-            os.kill(os.getpid(), signal.SIGTERM if kind == "term" else signal.SIGINT)
+        asked, _, where = kind.partition("-")
+        if asked in SIGNALS and (where or "file", number) == (place, come[place]):
+            os.kill(os.getpid(), SIGNALS[asked])
 
     def touched(event: str, given: tuple[Any, ...]) -> None:
         if event in TOUCHES and str(given[0]).startswith(run + "/"):
@@ -119,11 +132,8 @@ def _one(words: list[str], run: str, kind: str, number: int) -> int:
 
     sys.addaudithook(touched)
     _break_writing(reach, come, kind, number)
-    _break_training(reach)
-    try:
-        return main(["train", *words, "--out", run])
-    finally:
-        sys.stderr.write("\0" + json.dumps(come))
+    _break_training(reach, kind, number)
+    return main(["train", *words, "--out", run]), come
 
 
 def _break_writing(reach: Callable[..., None], come: dict[str, int], kind: str, number: int) -> None:
@@ -144,8 +154,10 @@ def _break_writing(reach: Callable[..., None], come: dict[str, int], kind: str, 
     os.fsync = synced
 
 
-def _break_training(reach: Callable[..., None]) -> None:
-    from ojak.train import loop, validate
+def _break_training(reach: Callable[..., None], kind: str, number: int) -> None:
+    from ojak.train import loop, run, trial, validate
+    from ojak.train import update as updating
+    from ojak.train.loss import Loss
     from ojak.train.update import update
 
     score = validate.score
@@ -161,13 +173,26 @@ def _break_training(reach: Callable[..., None]) -> None:
             reach("update")
             return step(*given)
 
+        def spoilt(*given: Any) -> Any:
+            loss = cross_entropy(*given)
+            return Loss(loss.smoothed * float("nan"), loss.plain)
+
         optimizer.step = stepped
+        updating.cross_entropy = spoilt if others[0] > poison else cross_entropy
         try:
             return update(working, batches, optimizer, *others)
         finally:
             optimizer.step = step
 
-    validate.score, loop.update = scored, updated
+    def fitted(*given: Any) -> Any:
+        if kind == "memory":
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            most = pages * resource.getpagesize() + number * 2**20
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        return trial.fit(*given)
+
+    poison, cross_entropy = float(os.environ.get("POISON", "inf")), updating.cross_entropy
+    validate.score, loop.update, run.fit = scored, updated, fitted
 
 
 if __name__ == "__main__":
