@@ -14,7 +14,7 @@ A place is a kind and a number, the first being 1:
     full N      the disk is full from the Nth file on
     memory N    N MiB of address space are left when the first batches are tried
 
-With POISON in the environment, updates at a higher rate than that have a loss that is not a number.
+Updates at a higher rate than `poison` have a loss that is not a number.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ class Ended:
 class Server:
     """The process that forks the others."""
 
-    def __init__(self, environment: dict[str, str] | None = None) -> None:
+    def __init__(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
 
     def __enter__(self) -> Self:
@@ -66,10 +66,12 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._process.communicate()
 
-    def train(self, words: list[str], run: Path, place: tuple[str, int] | None = None) -> Ended:
+    def train(
+        self, words: list[str], run: Path, place: tuple[str, int] | None = None, poison: float | None = None
+    ) -> Ended:
         """What becomes of `ojak train WORDS… --out RUN`."""
         assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps([words, str(run), place]) + "\n")
+        self._process.stdin.write(json.dumps([words, str(run), place or ("", 0), poison]) + "\n")
         self._process.stdin.flush()
         return Ended(**json.loads(self._process.stdout.readline()))
 
@@ -82,7 +84,7 @@ def serve() -> None:
     import ojak.commands.train  # noqa: F401
 
     for line in sys.stdin:
-        words, run, place = json.loads(line)
+        words, run, place, poison = json.loads(line)
         reading, writing = os.pipe()
         if not (child := os.fork()):
             os.close(reading)
@@ -92,14 +94,14 @@ def serve() -> None:
             sys.stdout, sys.stderr = (os.fdopen(file, "w", encoding="utf-8", closefd=False) for file in (1, 2))
             code = 70
             try:
-                code, places = _one(words, run, *(place or ("", 0)))
+                code, places = _one(words, run, *place, poison)
                 sys.stderr.write("\0" + json.dumps(places))
             except BaseException:
                 traceback.print_exc()
             sys.stderr.flush()
             os._exit(code)
         os.close(writing)
-        if place and place[0] == "time":
+        if place[0] == "time":
             threading.Timer(place[1] / 1000, _kill, (child,)).start()
         with os.fdopen(reading, encoding="utf-8", errors="replace") as said:
             messages, _, places = said.read().partition("\0")
@@ -112,7 +114,7 @@ def _kill(child: int) -> None:
         os.kill(child, signal.SIGKILL)
 
 
-def _one(words: list[str], run: str, kind: str, number: int) -> tuple[int, dict[str, int]]:
+def _one(words: list[str], run: str, kind: str, number: int, poison: float | None) -> tuple[int, dict[str, int]]:
     """Trains, and breaks at the place. Gives the exit code, and how often each kind of place came."""
     from ojak.cli import main
 
@@ -132,7 +134,7 @@ def _one(words: list[str], run: str, kind: str, number: int) -> tuple[int, dict[
 
     sys.addaudithook(touched)
     _break_writing(reach, come, kind, number)
-    _break_training(reach, kind, number)
+    _break_training(reach, kind, number, poison)
     return main(["train", *words, "--out", run]), come
 
 
@@ -154,7 +156,7 @@ def _break_writing(reach: Callable[..., None], come: dict[str, int], kind: str, 
     os.fsync = synced
 
 
-def _break_training(reach: Callable[..., None], kind: str, number: int) -> None:
+def _break_training(reach: Callable[..., None], kind: str, number: int, poison: float | None) -> None:
     from ojak.train import loop, run, trial, validate
     from ojak.train import update as updating
     from ojak.train.loss import Loss
@@ -178,7 +180,7 @@ def _break_training(reach: Callable[..., None], kind: str, number: int) -> None:
             return Loss(loss.smoothed * float("nan"), loss.plain)
 
         optimizer.step = stepped
-        updating.cross_entropy = spoilt if others[0] > poison else cross_entropy
+        updating.cross_entropy = spoilt if poison and others[0] > poison else cross_entropy
         try:
             return update(working, batches, optimizer, *others)
         finally:
@@ -191,7 +193,7 @@ def _break_training(reach: Callable[..., None], kind: str, number: int) -> None:
             resource.setrlimit(resource.RLIMIT_AS, (most, most))
         return trial.fit(*given)
 
-    poison, cross_entropy = float(os.environ.get("POISON", "inf")), updating.cross_entropy
+    cross_entropy = updating.cross_entropy
     validate.score, loop.update, run.fit = scored, updated, fitted
 
 

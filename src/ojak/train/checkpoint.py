@@ -51,8 +51,10 @@ class Progress:
     """of these, those just before the next step"""
     setbacks: int = 0
     """times that the run went back to earlier weights, each time with a lower rate"""
+    steady: int = 0
+    """finite steps since the last of them"""
     stuck: int = 0
-    """of these, those after which no step has been finite"""
+    """of them, those that followed each other too soon"""
     slower: float = 1.0
     """what the rate of the schedule is multiplied with"""
     tokens: int = 0

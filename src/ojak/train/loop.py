@@ -9,7 +9,7 @@ from ojak.train.job import Job
 from ojak.train.precision import Working
 from ojak.train.schedule import learning_rate
 from ojak.train.selection import finish, judge
-from ojak.train.setback import skipped
+from ojak.train.setback import check
 from ojak.train.stop import Interrupted, Stopped
 from ojak.train.update import Updated, update
 from ojak.train.validate import Validation
@@ -54,10 +54,7 @@ def _learn(job: Job) -> None:
                 progress.update += 1
                 rate = learning_rate(progress.update, last, config) * progress.slower
                 seen = update(working, [batch], job.optimizer, rate, config)
-                if seen.finite:
-                    progress.in_a_row = progress.stuck = 0
-                else:  # the weights are as they were
-                    skipped(job, [batch], seen)
+                check(job, [batch], seen)
                 this_pass = progress.epoch
                 progress.count(seen.tokens if seen.finite else 0, len(epoch))
                 progress.ended = _limit(job)

@@ -16,19 +16,26 @@ IN_A_ROW = 5
 """skipped steps before the run goes back"""
 SLOWER = 0.5
 """what the rate is multiplied with each time"""
-STUCK = 4
-"""times that a run goes back without one step that is finite in between, before it gives up"""
+STUCK = 8
+"""times that a run goes back, with fewer finite steps in between than from checkpoint to checkpoint, before it gives
+up"""
 NAMED = 3
 """sentences of a skipped batch that are told"""
 
 
-def skipped(job: Job, batches: Sequence[Batch], seen: Updated) -> None:
-    """Counts and names the step, of which nothing was learnt; goes back where it is one of several.
+def check(job: Job, batches: Sequence[Batch], seen: Updated) -> None:
+    """Counts and names a step that was not taken as it was not finite; goes back where it is one of several.
 
     Nothing here depends on more than the weights, the progress and the checkpoints, so that a run that is resumed does
     the same again. Raises OjakError when going back has not helped.
     """
     progress = job.progress
+    if seen.finite:
+        progress.in_a_row = 0
+        progress.steady += 1
+        if progress.steady >= job.recipe.train.save_every:
+            progress.stuck = 0
+        return
     progress.skipped += 1
     progress.in_a_row += 1
     pairs = sum(len(batch.source) for batch in batches)
@@ -52,14 +59,14 @@ def _go_back(job: Job) -> None:
     progress = job.progress
     if progress.stuck >= STUCK:
         raise OjakError(
-            f"The loss must be finite, but at update {progress.update} it has not been for {IN_A_ROW * (STUCK + 1)} "
-            "steps, though the run went back to earlier weights and lowered the rate each time. Look at the pairs that "
-            f"{job.run / 'history.jsonl'} names; then try a lower train.learning_rate, train.clip=1 or "
-            "train.precision=fp32."
+            f"The loss must be finite, but at update {progress.update} it is not, though the run went back to earlier "
+            f"weights with a lower rate {STUCK} times. Look at the pairs that {job.run / 'history.jsonl'} names; then "
+            "try a lower train.learning_rate, train.clip=1 or train.precision=fp32."
         )
     came = checkpoint.put_weights_of_last_good(job.run, progress.stuck, job.translator.model, job.optimizer)
     progress.in_a_row = 0
     progress.setbacks += 1
+    progress.steady = 0
     progress.stuck += 1
     progress.slower *= SLOWER
     weights = "the weights as they are" if came is None else f"the weights of update {came}"
