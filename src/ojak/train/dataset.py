@@ -57,6 +57,15 @@ class Dev:
             source, target = ([side[place] for place in places] for side in self._ids)
             yield collate(source, target, device)
 
+    def heaviest(self, device: torch.device) -> list[Batch]:
+        """The batches that take the most memory (see `Epoch.heaviest`)."""
+        lengths = [np.array([len(ids) for ids in side], dtype=np.int64) for side in self._ids]
+        planned = plan(lengths[0], lengths[1], self._budget)
+        return [
+            collate(*([side[place] for place in planned[number]] for side in self._ids), device)
+            for number in dict.fromkeys(number for _, number in weights(planned, lengths))
+        ]
+
 
 class Training:
     """Pairs to train on, in a store. `weights` say how often those of each corpus are seen in a pass: those of the
@@ -128,6 +137,19 @@ class Epoch:
                 yield partial(self._batch, rows, places, (window, number), device)
             skip = 0
 
+    def heaviest(self, device: torch.device) -> list[Batch]:
+        """The batches that take the most memory: the one of most tokens, padding included, and the one of the largest
+        area, which attention has a number for each place of. They may be the same."""
+        windows = [
+            weights(self._plan(window), self._training.store.lengths(self._windows[window][:, 0]))
+            for window in range(len(self._windows))
+        ]
+        found = (max((one[kind], window) for window, one in enumerate(windows)) for kind in (0, 1))
+        return [
+            self._batch(self._rows(window), self._plan(window)[number], (window, number), device)
+            for window, number in dict.fromkeys((window, number) for (_, number), window in found)
+        ]
+
     @cached_property
     def _ends(self) -> npt.NDArray[np.int64]:
         """How many batches the windows up to each have together: all are planned once, by their lengths alone."""
@@ -187,3 +209,11 @@ class Epoch:
 
     def _generator(self, *numbers: int) -> np.random.Generator:
         return np.random.Generator(np.random.PCG64([self._seed, self._number, *numbers, 1 << 20]))
+
+
+def weights(planned: Sequence[Places], lengths: Sequence[npt.NDArray[np.int64]]) -> list[tuple[int, int]]:
+    """Of planned batches the most tokens and the largest area, each with the number of the batch that has it."""
+    sizes = np.array([[len(places), *(int(side[places].max()) + 1 for side in lengths)] for places in planned])
+    tokens = sizes[:, 0] * (sizes[:, 1] + sizes[:, 2])
+    area = tokens * (sizes[:, 1] + sizes[:, 2])
+    return [(int(kind.max()), int(kind.argmax())) for kind in (tokens, area)]

@@ -12,8 +12,10 @@ from ojak.model.seam import Seq2Seq
 from ojak.train.checkpoint import Progress
 from ojak.train.dataset import Dev, Training
 from ojak.train.history import History
+from ojak.train.meter import Meter
 from ojak.train.parallel import Processes
 from ojak.train.sharding import gather
+from ojak.train.stop import Stop
 from ojak.translate import Translator
 
 
@@ -33,9 +35,15 @@ class Job:
     dev: Dev
     progress: Progress
     history: History
+    meter: Meter
+    stop: Stop
     processes: Processes
 
     def whole(self) -> Seq2Seq:
         """The translator's model, with the weights that were learnt so far. All processes call this together."""
         gather(self.learnt, self.translator.model)
         return self.translator.model
+
+    def stopping(self) -> bool:
+        """Whether any process was asked to stop. All processes call this together."""
+        return self.processes.any(self.stop.asked)

@@ -5,31 +5,44 @@ from __future__ import annotations
 import math
 from contextlib import closing
 
-from ojak.errors import OjakError
 from ojak.train import checkpoint
 from ojak.train.job import Job
-from ojak.train.meter import Meter
 from ojak.train.precision import Working
 from ojak.train.schedule import learning_rate
 from ojak.train.selection import finish, judge
-from ojak.train.stop import Interrupted, stop_on_signals
-from ojak.train.update import update
+from ojak.train.setback import check
+from ojak.train.stop import Interrupted, Stopped
+from ojak.train.update import Updated, update
 from ojak.train.validate import Validation
 
 
 def loop(job: Job) -> Validation:
     """Trains from `job.progress` to the end and leaves the best weights in the run's model directory.
 
-    Raises Interrupted after saving when a signal asks for it, and OjakError when the loss is not finite.
+    Raises Interrupted after saving when a signal asks for it, and OjakError when the loss stays not finite.
     """
+    with job.stop.later():
+        try:
+            _learn(job)
+            return finish(job)
+        except Stopped:
+            if not job.progress.unjudged:  # the second signal, or while the end was judged: all that can be is saved
+                raise
+            _save(job)
+            raise _interrupted(job) from None
+
+
+def _learn(job: Job) -> None:
     config, progress, size = job.recipe.train, job.progress, job.progress.group
     job.learnt.train()
-    meter = Meter(progress)
+    if job.processes.told(not checkpoint.checkpoints(job.run)):  # something to go back to from the first step on
+        _save(job)
+    if progress.unjudged:  # it was stopped while it validated
+        judge(job)
+        if progress.ended:
+            _save(job)
     progress.ended = progress.ended or _limit(job)
-    with (
-        stop_on_signals(job.processes.size > 1) as asked,
-        closing(Working(job.learnt, config, job.processes)) as working,
-    ):
+    with closing(Working(job.learnt, config, job.processes)) as working:
         while not progress.ended:
             epoch = job.train.epoch(progress.epoch)
             if progress.batch >= len(epoch):  # resumed with larger batches, of which the pass has fewer
@@ -41,42 +54,27 @@ def loop(job: Job) -> Validation:
             for group in epoch.groups(progress.batch, config.accumulate, job.learnt.device, job.processes.share):
                 # 1. Learn from a group of batches.
                 progress.update += 1
-                rate = learning_rate(progress.update, last, config)
+                rate = learning_rate(progress.update, last, config) * progress.slower
                 seen = update(working, group.batches, job.optimizer, rate, config)
-                if not math.isfinite(seen.loss) or not math.isfinite(seen.gradient):
-                    raise OjakError(
-                        f"The loss must be finite, but at update {progress.update} it is {seen.loss} with a gradient "
-                        f"of {seen.gradient}; resume from the last checkpoint with a lower train.learning_rate."
-                    )
+                check(job, group, seen)
                 this_pass = progress.epoch
-                progress.learnt(seen.tokens, group.count, len(epoch))
+                progress.count(seen.tokens if seen.finite else 0, group.count, len(epoch))
                 progress.ended = _limit(job)
-                meter.tick()
-                if progress.update % config.log_every == 0 or progress.update == 1 or progress.ended:
-                    told = {"epoch": this_pass, "loss": seen.loss, "nll": seen.nll, "gradient": seen.gradient}
-                    job.history.write("update", progress.update, {**told, "rate": rate, **meter.look(last)})
+                _tell(job, seen, rate, this_pass, last, updates)
 
                 # 2. See how well it does on pairs it does not learn from.
                 every = config.validate_every
                 if (progress.update % every == 0 if every else progress.batch == 0) or progress.ended:
                     judge(job)
-                    meter.restart()
 
                 # 3. Save, and stop if it is time to.
-                stop = job.processes.any(bool(asked))
+                stop = job.stopping()
                 if progress.update % config.save_every == 0 or progress.ended or stop:
-                    meter.tick()
-                    folder = checkpoint.save(job.run, job.whole(), job.optimizer, progress, job.processes)
-                    job.history.write("checkpoint", progress.update, {"message": folder.name})
+                    _save(job)
                 if stop and not progress.ended:
-                    raise Interrupted(
-                        f"saved at update {progress.update}; go on with: ojak train --out {job.run} --resume"
-                        if job.processes.leads
-                        else ""
-                    )
+                    raise _interrupted(job)
                 if progress.ended:
                     break
-    return finish(job)
 
 
 def _limit(job: Job) -> str:
@@ -85,3 +83,34 @@ def _limit(job: Job) -> str:
     if config.epochs and progress.epoch >= config.epochs:
         return f"{config.epochs} passes over the pairs"
     return f"{config.updates} updates" if progress.update >= config.updates else ""
+
+
+def _tell(job: Job, seen: Updated, rate: float, this_pass: int, last: int, updates: int) -> None:
+    """Writes the update into the history if it is its turn, or shows it where someone looks on. A pass has so many
+    `updates`."""
+    config, progress, meter = job.recipe.train, job.progress, job.meter
+    meter.tick()
+    written = progress.update % config.log_every == 0 or progress.update == 1 or bool(progress.ended)
+    if not seen.finite or not (written or meter.lively()):
+        return
+    every, done = config.validate_every, progress.batch // progress.group
+    validation = min(last, progress.update + (every - progress.update % every if every else updates - done))
+    ahead = last - progress.update
+    left = {"validation": -(-ahead // (every or updates)), "checkpoint": -(-ahead // config.save_every)}
+    values = {"epoch": this_pass, "loss": seen.loss, "nll": seen.nll, "gradient": seen.gradient, "rate": rate}
+    put = job.history.write if written else job.history.show
+    put("update", progress.update, {**values, **meter.look(last, left, validation, end_window=written)})
+
+
+def _save(job: Job) -> None:
+    job.meter.tick()
+    job.history.settle()
+    with job.meter.apart("checkpoint"):
+        folder = checkpoint.save(job.run, job.whole(), job.optimizer, job.progress, job.processes)
+    message = {"message": folder.name, "took": job.meter.took("checkpoint")}
+    job.history.write("checkpoint", job.progress.update, message)
+
+
+def _interrupted(job: Job) -> Interrupted:
+    said = f"saved at update {job.progress.update}; go on with: ojak train --out {job.run} --resume"
+    return Interrupted(said if job.processes.leads else "")

@@ -248,10 +248,15 @@ def local(device: torch.device) -> torch.device:
     return device
 
 
+def neighbours() -> int:
+    """How many processes of the training share this machine, this one included."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
 def threads() -> int:
     """The processor threads of this process: the cores that it may use, shared by the processes of this machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, cores // neighbours())
 
 
 def _bytes(value: Any) -> Tensor:

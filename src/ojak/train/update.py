@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,11 @@ class Updated:
     tokens: int
     """real target tokens"""
 
+    @property
+    def finite(self) -> bool:
+        """Whether the step was taken: one with a loss or a gradient that is not a finite number is not."""
+        return math.isfinite(self.loss) and math.isfinite(self.gradient)
+
 
 def make_optimizer(model: Seq2Seq, config: TrainConfig) -> torch.optim.Optimizer:
     """Adam (Kingma and Ba 2015) or AdamW; norms, biases and vectors are not decayed."""
@@ -42,7 +48,7 @@ def update(
     working: Working, batches: Sequence[Batch], optimizer: torch.optim.Optimizer, rate: float, config: TrainConfig
 ) -> Updated:
     """Learns from the batches, and those of the other processes, together: one step down the gradient of their mean
-    loss a token."""
+    loss a token, if both are finite."""
     optimizer.zero_grad()
     working.take_weights()
 
@@ -64,7 +70,9 @@ def update(
     norm = working.norm(gradients) / tokens
     factor = torch.clamp((config.clip or torch.inf) / (norm + 1e-6), max=1) / tokens
     torch._foreach_mul_(gradients, factor.to(gradients[0].dtype))
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.step()
-    return Updated(float(loss / tokens), float(nll / tokens), float(norm), int(tokens))
+    seen = Updated(float(loss / tokens), float(nll / tokens), float(norm), int(tokens))
+    if seen.finite:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+    return seen

@@ -24,6 +24,17 @@ class Validation:
     """nats a target token, end of sentence included"""
     bleu: float
     chrf: float
+    asked: int = 0
+    """different sentences that were translated"""
+    outputs: int = 0
+    """different translations of them"""
+    example: str = ""
+    """one of these"""
+
+    @property
+    def alike(self) -> bool:
+        """Whether different sentences have all been translated as one: the model has collapsed, or has hardly begun."""
+        return self.asked > 1 and self.outputs == 1
 
     @property
     def perplexity(self) -> float:
@@ -32,7 +43,8 @@ class Validation:
 
     def as_dict(self) -> dict[str, float]:
         """The numbers of a history event."""
-        return {"nll": self.nll, "perplexity": self.perplexity, "bleu": self.bleu, "chrf": self.chrf}
+        scores = {"nll": self.nll, "perplexity": self.perplexity, "bleu": self.bleu, "chrf": self.chrf}
+        return {**scores, "outputs": self.outputs}
 
     def better(self, metric: str) -> float:
         """The number to make large."""
@@ -63,4 +75,12 @@ def validate(translator: Translator, dev: Dev, recipe: Recipe, processes: Proces
     model.train(training)
     nll = -sum(part[0] for part in parts) / sum(part[1] for part in parts)
     scores = metrics.bleu(found, references, *how).value, metrics.chrf(found, references, *how).value
-    return Validation(*processes.told((nll, *scores)))  # to the bit the same for all, who decide by it
+    nll, bleu, chrf = processes.told((nll, *scores))  # to the bit the same for all, who decide by it
+    return Validation(
+        nll=nll,
+        bleu=bleu,
+        chrf=chrf,
+        asked=len({pair.source for pair in shown}),
+        outputs=len(set(found)),
+        example=found[0],
+    )
