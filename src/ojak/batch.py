@@ -74,7 +74,8 @@ def collate(source: Sequence[Ids], target: Sequence[Ids], device: torch.device, 
 
 def blank(device: torch.device) -> Batch:
     """A batch with no token to learn from: the part of a process for which there is no other."""
-    return Batch(*(torch.tensor([[word]], device=device) for word in (EOS, BOS, PAD)), tokens=0, seed=0)
+    source, before, after = (torch.tensor([[word]], device=device) for word in (EOS, BOS, PAD))
+    return Batch(source, before, after, tokens=0, seed=0)
 
 
 def plan(

@@ -71,7 +71,7 @@ def _train(
         torch.set_num_threads(recipe.train.threads or threads())
 
     device = local(pick_device(recipe.train.device))
-    processes.link(device)
+    processes.link(device, recipe.train.answer)
     recipe = settled(recipe, device)
 
     source, target = corpus.source, corpus.target
