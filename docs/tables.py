@@ -414,7 +414,59 @@ def _ctranslate2(result: Result) -> list[str]:
     ]
 
 
-TABLES = (lineage, korean, speed, parallel, searching, demo, pictures, packing)
+def faults() -> list[str]:
+    """Runs that are broken in every way, and what a checkpoint costs."""
+    lines = ["## Runs that are broken, and resumed", ""]
+    result = read("", ["faults"]).get("faults")
+    if result is None:
+        lines.append(f"Kills and other faults: {MISSING}.")
+    else:
+        kinds, counts = result["kinds"], ("injected", "lost", "differences")
+        killed = sum(one["injected"] for one in kinds if one["kill"])
+        rows = [[one["what"], *(f"{one[key]:,}" for key in counts)] for one in kinds]
+        rows.append(["**all**", *(f"**{sum(one[key] for one in kinds):,}**" for key in counts)])
+        lines += [
+            f"Tiny runs of {len(result['runs'])} kinds (RNN, GRU, LSTM and Transformer, with attention and without,",
+            f"fp32 and bf16, with workers and without) were killed {killed:,} times and broken in other ways,",
+            "at places drawn at random, most of them several times one after another, and resumed to their end. A run",
+            "is lost if it cannot be resumed, or does not say what happened. Differences are those from a run that",
+            "nothing disturbed, to the bit: of weights, state of the optimizer, progress, history (no times), card.",
+            "",
+            *table(["Fault", "injected", "runs lost", "runs with differences"], rows),
+            *made_by({"faults": result}, {}),
+        ]
+    lines += ["", "### What a checkpoint costs", ""]
+    result = read("", ["checkpoints"]).get("checkpoints")
+    if result is None:
+        return [*lines, f"Seconds and memory: {MISSING}."]
+    rows = [
+        [
+            name,
+            f"{one['parameters'] / 1e6:.1f} M",
+            f"{one['bytes'] / 1e6:,.0f} MB",
+            f"{one['took']:.2f} s",
+            f"{one['slowest']:.2f} s",
+            f"{one['memory'] / 1e6:,.0f} MB",
+            f"{one['loading']:.2f} s",
+            f"{one['update']:.2f} s",
+            f"**{100 * one['share']:.2f} %**",
+        ]
+        for name, one in result["models"].items()
+    ]
+    header = ["Transformer", "parameters", "on the disk", "to write", "slowest", "more memory", "to read", "an update"]
+    every = next(iter(result["models"].values()))["save_every"]
+    return [
+        *lines,
+        "Medians; an update is of 4,096 tokens a side. Writing includes the sums and waiting for the disk. The memory",
+        "is what the process holds at most while it writes, above what it held before. The share is that of one",
+        f"checkpoint in {every} updates, `train.save_every` by default.",
+        "",
+        *table([*header, "share of training"], rows),
+        *made_by({"checkpoints": result}, {}),
+    ]
+
+
+TABLES = (lineage, korean, speed, parallel, searching, demo, pictures, packing, faults)
 
 
 # What tables share

@@ -225,7 +225,7 @@ def _gathered(model: Seq2Seq, optimizer: torch.optim.Optimizer) -> dict[str, tor
 def _put_gathered(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     """Puts back what the optimizer has gathered; gives the random state."""
     tensors = read_weights(path)
-    random = {name: tensors.pop(name) for name in ("random.cpu", "random.cuda") if name in tensors}
+    random = {name: tensors.pop(name) for name in list(tensors) if name.startswith("random.")}
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in tensors.items():
         place, _, key = name.partition(".")

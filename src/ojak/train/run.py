@@ -118,7 +118,7 @@ def _train(
         files.write(run / "recipe.toml", write_toml(recipe))
         if not begun.saved:
             write_config(run / "model", recipe, source, target)
-        history = History(run, progress.update, shown)
+        history = History(run, progress.update if begun.saved else -1, shown)
     left_out = corpus.left_out + training.skipped + dev.skipped
     try:
         message = (
@@ -200,7 +200,8 @@ def _loaded(
 
 def _new(settings: Mapping[str, Any], run: Path, tell: Callable[[str], None]) -> tuple[Prepared, Start | None]:
     """The corpus of a new run, and what its weights start from."""
-    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+    # What a killed process left half written is nobody's.
+    if run.exists() and (not run.is_dir() or not all(files.HALF.fullmatch(path.name) for path in run.iterdir())):
         raise UseError(f"The run directory must be new or empty, but {run} is not; choose another or add --resume.")
     asked = read_recipe(settings)
     start = Start.of(Path(asked.train.start), asked) if asked.train.start else None

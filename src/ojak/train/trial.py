@@ -123,7 +123,7 @@ def _watched(batch: Batch, ceiling: int | None, work: Callable[[Batch], object])
         return
     size = len(batch.source)
     eighth, quarter = (batch.parts(count)[0] for count in (8, 4))
-    seen = []
+    seen: list[int] = []
     for part in (eighth, quarter, batch):
         if part is batch and len(seen) == 2 and seen[1] > seen[0]:
             (few, small), (more, large) = (len(eighth.source), seen[0]), (len(quarter.source), seen[1])
