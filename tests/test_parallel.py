@@ -138,7 +138,7 @@ def test_every_batch_of_a_pass_is_learnt_from_once(count: int, each: int, size: 
 # ---------------------------------------------------------------- whole runs
 
 
-RUN: dict[str, Any] = {"train": {"updates": 16, "save_every": 5, "validate_every": 6, "precision": "exact"}}
+RUN: dict[str, Any] = {"train": {"updates": 16, "save_every": 5, "validate_every": 6, "precision": "exact", "answer": 300}}
 PIECES: dict[str, Any] = {
     "model": {
         "architecture": "transformer",
@@ -149,7 +149,7 @@ PIECES: dict[str, Any] = {
         "feed_forward": 16,
         "dropout": 0.1,
     },
-    "train": {"updates": 4, "save_every": 4, "validate_every": 4, "precision": "exact", "sharding": "fsdp"},
+    "train": {"updates": 4, "save_every": 4, "validate_every": 4, "precision": "exact", "answer": 300, "sharding": "fsdp"},
 }
 
 

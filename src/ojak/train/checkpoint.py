@@ -76,11 +76,17 @@ class Progress:
             self.epoch, self.batch = self.epoch + 1, 0
 
 
-def save(run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, progress: Progress, processes: Processes) -> Path:
+def save(
+    run: Path,
+    model: Seq2Seq,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    processes: Processes | None = None,
+) -> Path:
     """Writes a checkpoint, then removes all but the newest two. Process 0 does so, while the others wait."""
     folder = run / "state" / f"{progress.update:08d}"
     gathered = _gathered(model, optimizer)  # by all, where the weights are in pieces
-    processes.first(lambda: _write(run, folder, weights_of(model), gathered, progress))
+    (processes or Processes()).first(lambda: _write(run, folder, weights_of(model), gathered, progress))
     return folder
 
 
