@@ -37,7 +37,7 @@ class Batch:
         for first in range(min(count, len(self.source))):
             source, before, after = (side[first::count] for side in (self.source, self.target_in, self.target_out))
             long, tokens = int((source != PAD).sum(1).max()), (after != PAD).sum(1)
-            most = int(tokens.max())
+            most = max(1, int(tokens.max()))  # of a blank batch too
             seed = None if self.seed is None else self.seed + first
             found.append(Batch(source[:, :long], before[:, :most], after[:, :most], int(tokens.sum()), seed))
         return found

@@ -201,6 +201,8 @@ class TrainConfig(_Section):
     def _agree(self) -> TrainConfig:
         if self.weight_decay and self.optimizer == "adam":
             raise ValueError("weight_decay needs optimizer=adamw, but optimizer is adam; set optimizer=adamw")
+        if self.sharding == "fsdp" and self.precision == "bf16":
+            raise ValueError("sharding=fsdp computes in fp32, but precision is bf16; set precision=fp32")
         return self
 
 

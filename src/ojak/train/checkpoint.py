@@ -218,7 +218,7 @@ def _sum_of(path: Path) -> str:
 def _gathered(model: Seq2Seq, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     """What the optimizer has gathered, and the random state."""
     tensors = {
-        f"{place}.{key}": whole(value)
+        f"{place}.{key}": whole(value).cpu()
         for place, values in optimizer.state_dict()["state"].items()
         for key, value in values.items()
     }
