@@ -196,7 +196,7 @@ def test_a_signal_to_any_stops_all_and_one_goes_on_for_two(tmp_path: Path) -> No
     assert "An update takes 2 batches: 1 for each of 2 processes." in first
     assert f"saved at update 8; go on with: ojak train --out {run} --resume" in first
     assert second == "", "process 0 alone speaks"
-    assert {path.name for path in (run / "state").iterdir()} == {"00000005", "00000008", "average"}
+    assert {path.name for path in (run / "state").glob("0*")} == {"00000005", "00000008"}
     ojak.train_run({"train": {"accumulate": 2}}, run, tiny.Silent(), resume=True)
     alike(run, tmp_path / "alone")
 

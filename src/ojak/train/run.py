@@ -256,7 +256,8 @@ def _resumed(run: Path, settings: Mapping[str, Any]) -> tuple[Recipe, list[str]]
             "A run is resumed with its own recipe, of which only train.* may be changed, but "
             f"{', '.join(sorted(others))} would be another; leave it out, or start another run."
         )
-    named = settings.get("train", {})
+    # What the machine has settled otherwise than it was asked for is no other wish.
+    named = [name for name in settings.get("train", {}) if name not in ("precision", "batch_tokens")]
     return recipe, [name for name in named if getattr(recipe.train, name) != getattr(before.train, name)]
 
 
