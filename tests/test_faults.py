@@ -254,7 +254,7 @@ def test_other_errors_of_the_trial_are_not_taken_for_memory(tmp_path: Path, monk
 
 
 def test_what_would_be_too_much_is_foretold_and_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that takes 1,000 bytes and 10 a pair, where it may have 1,500: of 80 pairs it tries 10 and 20."""
+    """A process that takes 1,000 bytes and 10 a pair, where it may have 1,500: of 80 pairs it tries 10, 20 and 40."""
     held, tried = [0], []
 
     def work(part: Any) -> None:
@@ -265,10 +265,10 @@ def test_what_would_be_too_much_is_foretold_and_not_tried(monkeypatch: pytest.Mo
     batch = collate([[5, 6]] * 80, [[7]] * 80, torch.device("cpu"))
     with pytest.raises(trial._TooLarge) as found:
         trial._watched(batch, 1500, work)
-    assert tried == [10, 20] and found.value.share == pytest.approx(50 / 80)
+    assert tried == [10, 20, 40] and found.value.share == pytest.approx(50 / 80)
     tried.clear()
     trial._watched(batch, 1900, work)
-    assert tried == [10, 20, 80]
+    assert tried == [10, 20, 40, 80]
 
 
 def test_the_heaviest_batches_are_those_of_all() -> None:

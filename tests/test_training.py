@@ -534,6 +534,16 @@ def test_resuming_a_finished_run_changes_nothing(whole: Callable[[str], Path], t
     assert tiny.state(tmp_path / "run") == tiny.state(whole("words"))
 
 
+def test_a_run_that_was_killed_before_its_card_was_written_gets_it(
+    whole: Callable[[str], Path], tmp_path: Path
+) -> None:
+    run = shutil.copytree(whole("words"), tmp_path / "run")
+    (run / "model" / "README.md").unlink()
+    train({}, run, resume=True)
+    assert (run / "model" / "README.md").read_bytes() == (whole("words") / "model" / "README.md").read_bytes()
+    assert (run / "history.jsonl").read_bytes() == (whole("words") / "history.jsonl").read_bytes()
+
+
 SLOWLY = """
 import sys, time
 import ojak.train.loop as loop

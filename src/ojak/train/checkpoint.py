@@ -195,11 +195,12 @@ def _read_progress(folder: Path) -> tuple[Progress, dict[str, str]]:
     path = folder / "progress.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("sha256") != _sum_of_content(content):
+        # Earlier versions wrote no sums. A name that has been damaged is unknown to Progress.
+        if "sha256" in content and content.pop("sha256") != _sum_of_content(content):
             raise ModelError(f"{path} is damaged: it is not as it was written (SHA-256).")
-        sums: dict[str, str] = content.pop("files")
+        sums: dict[str, str] = content.pop("files", {})
         return Progress(**content), sums
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path} must tell where a run stands, but is damaged or missing: {error!r}.") from None
 
 

@@ -85,6 +85,10 @@ def _train(
     translator = Translator(Loaded(model, source, target, recipe.search, recipe.languages))
     optimizer = make_optimizer(learnt, recipe.train)
 
+    def write_card(found: Validation) -> None:
+        text = card(recipe, progress, found, model.parameter_count(), len(corpus.store))
+        files.write(run / "model" / "README.md", text)
+
     progress, damaged = Progress(data=corpus.fingerprint), list[str]()
     progress.group = recipe.train.accumulate * processes.size
     told = _together(recipe.train.accumulate, processes.size, progress.group)
@@ -99,7 +103,10 @@ def _train(
             processes.first(lambda: begin_again(run))
         elif end := processes.told(_end(run) if processes.leads and progress.ended else None):
             shown.event(end)
-            return Validation(end["nll"], end["bleu"], end["chrf"])
+            found = Validation(end["nll"], end["bleu"], end["chrf"])
+            if processes.leads and not (run / "model" / "README.md").exists():  # it was killed just then
+                write_card(found)
+            return found
     processes.spread(model)
     scatter(model, learnt)
 
@@ -147,8 +154,7 @@ def _train(
         found = loop(job)
     finally:
         history.close()
-    about = card(recipe, progress, found, model.parameter_count(), len(training))
-    processes.first(lambda: files.write(run / "model" / "README.md", about))
+    processes.first(lambda: write_card(found))
     return found
 
 
