@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -231,6 +232,47 @@ def attribution() -> list[str]:
         "Occlusion is measured by taking words out, so there it has the most by definition; the second column is fair.",
     ]
     return [*lines, *made_by(found, {})]
+
+
+def parallel() -> list[str]:
+    """Training on two processes beside one."""
+    lines = ["## Training on several processes", ""]
+    path = RESULTS / "parallel.json"
+    if not path.exists():
+        return [*lines, MISSING]
+    result = json.loads(path.read_text(encoding="utf-8"))
+    found = result["contenders"]
+    names = ("one process, one thread", "one process, two threads")
+    one, threads = ([each["tokens_per_second"] for each in found[name]["rounds"]] for name in names)
+    rows = []
+    for name, its in found.items():
+        speeds = [each["tokens_per_second"] for each in its["rounds"]]
+        ratios = [sorted(a / b for a, b in zip(speeds, others, strict=True)) for others in (one, threads)]
+        rows.append(
+            [
+                name,
+                f"{statistics.median(speeds):,.0f}",
+                *(f"{statistics.median(its):.2f} ({its[0]:.2f}–{its[-1]:.2f})" for its in ratios),
+                f"{its['update_ms']:,.0f}",
+                f"{its['sum_ms']:,.0f}" if its["sum_ms"] else "",
+                f"{its['peak_mb']:,.0f}",
+            ]
+        )
+    return [
+        *lines,
+        "Target tokens a second of the Transformer of width 256 with 3 + 3 layers and a vocabulary of 8,000",
+        f"({result['parameters'] / 1e6:.1f} M parameters), with {result['tokens']:,} tokens in an update (strong), or",
+        "for each process (weak). Ratios are of the same round: the median, and between what they lay. The bar is 1.8",
+        "times one process with one thread. Summing is what of an update a process spends on adding up gradients with",
+        "the other, waiting for it included. Two processes apart know nothing of each other: what the machine allows.",
+        "",
+        *table(
+            ["", "tokens/s", "× one thread", "× two threads", "ms an update", "of them summing", "MB a process"], rows
+        ),
+        "",
+        f"- {result['machine']}; torch {result['versions']['torch']}; {len(one)} rounds of {result['seconds']:g} s",
+        f"- Made by: `{result['command']}`",
+    ]
 
 
 def packing() -> list[str]:
@@ -466,7 +508,7 @@ def faults() -> list[str]:
     ]
 
 
-TABLES = (lineage, korean, speed, searching, demo, pictures, attribution, packing, faults)
+TABLES = (lineage, korean, speed, parallel, searching, demo, pictures, attribution, packing, faults)
 
 
 # What tables share

@@ -28,6 +28,8 @@ class Batch:
     """(B,T), the tokens to foretell: the target, then EOS"""
     tokens: int
     """how many of target_out are real"""
+    seed: int | None = None
+    """what dropout is drawn from in training: of the batch's place in the data, whoever learns from it"""
 
     def parts(self, count: int) -> list[Batch]:
         """At most `count` batches of every so many-th pair, cut to their longest sentences."""
@@ -35,8 +37,9 @@ class Batch:
         for first in range(min(count, len(self.source))):
             source, before, after = (side[first::count] for side in (self.source, self.target_in, self.target_out))
             long, tokens = int((source != PAD).sum(1).max()), (after != PAD).sum(1)
-            most = int(tokens.max())
-            found.append(Batch(source[:, :long], before[:, :most], after[:, :most], int(tokens.sum())))
+            most = max(1, int(tokens.max()))  # of a blank batch too
+            seed = None if self.seed is None else self.seed + first
+            found.append(Batch(source[:, :long], before[:, :most], after[:, :most], int(tokens.sum()), seed))
         return found
 
 
@@ -58,13 +61,14 @@ def sources(rows: Sequence[Ids], device: torch.device) -> Tensor:
     return pad(rows, last=EOS).to(device)
 
 
-def collate(source: Sequence[Ids], target: Sequence[Ids], device: torch.device) -> Batch:
+def collate(source: Sequence[Ids], target: Sequence[Ids], device: torch.device, seed: int | None = None) -> Batch:
     """A batch of pairs of ids, which come without BOS and EOS."""
     return Batch(
         sources(source, device),
         pad(target, first=BOS).to(device),
         pad(target, last=EOS).to(device),
         sum(map(len, target)) + len(target),
+        seed,
     )
 
 
@@ -75,6 +79,12 @@ def _few(count: int) -> int:
     while count >= 8 * step and step < 32:
         step *= 2
     return count - count % step
+
+
+def blank(device: torch.device) -> Batch:
+    """A batch with no token to learn from: the part of a process for which there is no other."""
+    source, before, after = (torch.tensor([[word]], device=device) for word in (EOS, BOS, PAD))
+    return Batch(source, before, after, tokens=0, seed=0)
 
 
 def plan(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -127,6 +127,11 @@ class Seq2Seq(nn.Module, ABC):
     def forward(self, source: Tensor, target_in: Tensor, attend: bool = False) -> Decoded:
         """Teacher forcing: `source` (B,S) and the true previous tokens `target_in` (B,T)."""
         return self.advance(target_in, self.start(self.encode(source)), attend)[0]
+
+    def units(self) -> Iterator[nn.Module]:
+        """The parts that are called whole, those within others first: what may be fetched just before it is called,
+        where a model is too big for one device."""
+        yield from ()
 
     @property
     def device(self) -> torch.device:

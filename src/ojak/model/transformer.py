@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -235,6 +235,12 @@ class Transformer(Seq2Seq):
             out = layer.cross.out.weight.unflatten(1, (self.config.heads, -1))  # (D,H,d)
             found.append(torch.einsum("nhsd,ehd->nhse", values, out))
         return torch.cat(found, 1)
+
+    def units(self) -> Iterator[nn.Module]:
+        for layer in self.decoder:
+            assert layer.cross is not None
+            yield from (layer.cross.key, layer.cross.value)  # which `start` calls by themselves
+        yield from (*self.encoder, *self.decoder)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -21,6 +21,8 @@ from ojak import files
 from ojak.errors import ModelError, UseError
 from ojak.model.folder import put_weights, read_weights, weights_of, write_weights
 from ojak.model.seam import Seq2Seq
+from ojak.train.parallel import Processes
+from ojak.train.sharding import piece, whole
 
 KEPT = 2
 
@@ -61,29 +63,44 @@ class Progress:
     """real target tokens learnt from"""
     seconds: float = 0.0
     """time spent, over all resumptions"""
+    group: int = 1
+    """batches in an update, of all processes together"""
     ended: str = ""
     """why the run is at its end; empty while it is not"""
 
-    def count(self, tokens: int, batches: int) -> None:
-        """Counts a batch with so many real target tokens learnt from, in a pass of so many batches."""
+    def count(self, tokens: int, count: int, batches: int) -> None:
+        """Counts so many real target tokens learnt from in `count` batches, of a pass of so many batches."""
         self.tokens += tokens
-        self.batch += 1
+        self.batch += count
         if self.batch == batches:
             self.epoch, self.batch = self.epoch + 1, 0
 
 
-def save(run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, progress: Progress) -> Path:
-    """Writes a checkpoint, then removes all but the newest two."""
+def save(
+    run: Path,
+    model: Seq2Seq,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    processes: Processes | None = None,
+) -> Path:
+    """Writes a checkpoint, then removes all but the newest two. Process 0 does so, while the others wait."""
     folder = run / "state" / f"{progress.update:08d}"
+    gathered = _gathered(model, optimizer)  # by all, where the weights are in pieces
+    (processes or Processes()).first(lambda: _write(run, folder, weights_of(model), gathered, progress))
+    return folder
+
+
+def _write(
+    run: Path, folder: Path, weights: dict[str, torch.Tensor], gathered: dict[str, torch.Tensor], progress: Progress
+) -> None:
     with files.whole_folder(folder) as beside:
-        write_weights(beside / "weights.safetensors", weights_of(model))
-        write_weights(beside / "optimizer.safetensors", _gathered(model, optimizer))
+        write_weights(beside / "weights.safetensors", weights)
+        write_weights(beside / "optimizer.safetensors", gathered)
         sums = {path.name: _sum_of(path) for path in sorted(beside.glob("*.safetensors"))}
         _write_progress(beside, progress, sums)
     for damaged in folder.parent.glob(".*.damaged"):
         shutil.rmtree(damaged, ignore_errors=True)
     tidy(run)
-    return folder
 
 
 def save_progress(run: Path, progress: Progress) -> None:
@@ -202,7 +219,7 @@ def _sum_of(path: Path) -> str:
 def _gathered(model: Seq2Seq, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     """What the optimizer has gathered, and the random state."""
     tensors = {
-        f"{place}.{key}": value
+        f"{place}.{key}": whole(value).cpu()
         for place, values in optimizer.state_dict()["state"].items()
         for key, value in values.items()
     }
@@ -225,5 +242,8 @@ def _put_gathered(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) 
     begun = state.keys() == own.keys() or not state  # before its first step an optimizer has gathered nothing
     if "random.cpu" not in random or not begun or any(there != here for there, here in shapes):
         raise ModelError(f"{path} must hold the state of every weight and of the random numbers, but does not.")
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    pieces = {
+        place: {key: piece(value, own[place]) for key, value in values.items()} for place, values in state.items()
+    }
+    optimizer.load_state_dict({"state": pieces, "param_groups": optimizer.state_dict()["param_groups"]})
     return random

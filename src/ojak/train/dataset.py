@@ -4,14 +4,16 @@ in memory."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from ojak.batch import Batch, Ids, collate, plan
+from ojak.batch import Batch, Ids, blank, collate, plan
 from ojak.config import Recipe
 from ojak.corpus.pair import Pair
 from ojak.corpus.store import Rows, Store
@@ -84,13 +86,23 @@ class Training:
         return Epoch(self, number)
 
 
+@dataclass(frozen=True)
+class Group:
+    """The batches of one update."""
+
+    batches: list[Batch]
+    """those that this process learns from; at the end of a pass the last may be blank"""
+    count: int
+    """of all processes together"""
+
+
 class Epoch:
     """One pass over the pairs, in an order that the seed and the number of the pass decide.
 
     The chunks of the store are shuffled and looked at in windows of 256; within a window, pairs of nearly equal
     lengths make batches, and these are shuffled again. So memory holds the ids of one window, whatever the size of
-    the corpus, and a corpus of up to 262,144 pairs is one window, shuffled as a whole. What a batch is depends on
-    its number alone, not on those before it.
+    the corpus, and a corpus of up to 262,144 pairs is one window, shuffled as a whole. What a batch is, and what is
+    drawn when it is learnt from, depends on its number alone: not on those before it, nor on who learns from it.
     """
 
     def __init__(self, training: Training, number: int) -> None:
@@ -102,14 +114,28 @@ class Epoch:
     def __len__(self) -> int:
         return int(self._ends[-1])
 
+    def groups(self, begin: int, each: int, device: torch.device, share: tuple[int, int] = (0, 1)) -> Iterator[Group]:
+        """The batches from the number `begin` on for updates in which every process learns from `each`, in the last of
+        the pass perhaps fewer. `share` says which process this is, of how many: only its own batches are made."""
+        rank, size = share
+        makers = self._makers(begin, device)
+        while group := list(islice(makers, each * size)):
+            mine = [make() for make in group[rank::size]]
+            blanks = [blank(device)] * (math.ceil(len(group) / size) - len(mine))
+            yield Group(mine + blanks, len(group))
+
     def batches(self, begin: int, device: torch.device) -> Iterator[Batch]:
         """The batches from the number `begin` on."""
+        for make in self._makers(begin, device):
+            yield make()
+
+    def _makers(self, begin: int, device: torch.device) -> Iterator[Callable[[], Batch]]:
         first = int(np.searchsorted(self._ends, begin, side="right"))
         skip = begin - (int(self._ends[first - 1]) if first else 0)
         for window in range(first, len(self._windows)):
             rows, planned = self._rows(window), self._plan(window)
             for number, places in list(enumerate(planned))[skip:]:
-                yield self._batch(rows, places, (window, number), device)
+                yield partial(self._batch, rows, places, (window, number), device)
             skip = 0
 
     def heaviest(self, device: torch.device) -> list[Batch]:
@@ -179,7 +205,8 @@ class Epoch:
                 sampler.cut(side, generator, longest)
                 for sampler, side in zip(self._training.samplers, sides, strict=True)
             ]
-        return collate(sides[0], sides[1], device)
+        seed = int(self._generator(*which, 4).integers(2**62))
+        return collate(sides[0], sides[1], device, seed)
 
     def _generator(self, *numbers: int) -> np.random.Generator:
         return np.random.Generator(np.random.PCG64([self._seed, self._number, *numbers, 1 << 20]))

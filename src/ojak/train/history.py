@@ -69,6 +69,25 @@ class History:
                 file.close()
 
 
+class Unwritten(History):
+    """The history of a process that is not the first, which writes down what all have seen."""
+
+    def __init__(self) -> None:
+        pass
+
+    def write(self, event: str, update: int, values: Mapping[str, float | str]) -> None:
+        pass
+
+    def show(self, event: str, update: int, values: Mapping[str, float | str]) -> None:
+        pass
+
+    def settle(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 class _Board:
     """TensorBoard's file, written in place.
 
@@ -120,6 +139,16 @@ def read_history(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.split("\n") if line]
 
 
+class Nothing:
+    """A display that shows nothing."""
+
+    def event(self, event: dict[str, Any]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 class Lines:
     """A display of plain lines on standard error, one update line every few seconds at most, after a `name`."""
 
@@ -168,7 +197,9 @@ class Bar:
 
 
 def display() -> Display:
-    """A bar on a terminal, lines elsewhere."""
+    """A bar on a terminal, lines elsewhere; of several processes the first alone shows anything."""
+    if os.environ.get("RANK", "0") != "0":
+        return Nothing()
     return Bar() if sys.stderr.isatty() else Lines()
 
 

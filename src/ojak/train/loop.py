@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import closing
 
 from ojak.train import checkpoint
@@ -32,33 +33,34 @@ def loop(job: Job) -> Validation:
 
 
 def _learn(job: Job) -> None:
-    config, model, progress = job.recipe.train, job.translator.model, job.progress
-    model.train()
-    if not checkpoint.checkpoints(job.run):  # something to go back to from the first step on
+    config, progress, size = job.recipe.train, job.progress, job.progress.group
+    job.learnt.train()
+    if job.processes.told(not checkpoint.checkpoints(job.run)):  # something to go back to from the first step on
         _save(job)
     if progress.unjudged:  # it was stopped while it validated
         judge(job)
         if progress.ended:
             _save(job)
     progress.ended = progress.ended or _limit(job)
-    with closing(Working(model, config)) as working:
+    with closing(Working(job.learnt, config, job.processes)) as working:
         while not progress.ended:
             epoch = job.train.epoch(progress.epoch)
             if progress.batch >= len(epoch):  # resumed with larger batches, of which the pass has fewer
                 progress.epoch, progress.batch = progress.epoch + 1, 0
                 progress.ended = _limit(job)
                 continue
-            last = min(config.updates, config.epochs * len(epoch) if config.epochs else config.updates)
-            for batch in epoch.batches(progress.batch, model.device):
-                # 1. Learn from a batch.
+            updates = math.ceil(len(epoch) / size)
+            last = min(config.updates, config.epochs * updates if config.epochs else config.updates)
+            for group in epoch.groups(progress.batch, config.accumulate, job.learnt.device, job.processes.share):
+                # 1. Learn from a group of batches.
                 progress.update += 1
                 rate = learning_rate(progress.update, last, config) * progress.slower
-                seen = update(working, [batch], job.optimizer, rate, config)
-                check(job, [batch], seen)
+                seen = update(working, group.batches, job.optimizer, rate, config)
+                check(job, group, seen)
                 this_pass = progress.epoch
-                progress.count(seen.tokens if seen.finite else 0, len(epoch))
+                progress.count(seen.tokens if seen.finite else 0, group.count, len(epoch))
                 progress.ended = _limit(job)
-                _tell(job, seen, rate, this_pass, last, len(epoch))
+                _tell(job, seen, rate, this_pass, last, updates)
 
                 # 2. See how well it does on pairs it does not learn from.
                 every = config.validate_every
@@ -66,9 +68,10 @@ def _learn(job: Job) -> None:
                     judge(job)
 
                 # 3. Save, and stop if it is time to.
-                if progress.update % config.save_every == 0 or progress.ended or job.stop.asked:
+                stop = job.stopping()
+                if progress.update % config.save_every == 0 or progress.ended or stop:
                     _save(job)
-                if job.stop.asked and not progress.ended:
+                if stop and not progress.ended:
                     raise _interrupted(job)
                 if progress.ended:
                     break
@@ -82,17 +85,18 @@ def _limit(job: Job) -> str:
     return f"{config.updates} updates" if progress.update >= config.updates else ""
 
 
-def _tell(job: Job, seen: Updated, rate: float, this_pass: int, last: int, batches: int) -> None:
-    """Writes the update into the history if it is its turn, or shows it where someone looks on."""
+def _tell(job: Job, seen: Updated, rate: float, this_pass: int, last: int, updates: int) -> None:
+    """Writes the update into the history if it is its turn, or shows it where someone looks on. A pass has so many
+    `updates`."""
     config, progress, meter = job.recipe.train, job.progress, job.meter
     meter.tick()
     written = progress.update % config.log_every == 0 or progress.update == 1 or bool(progress.ended)
     if not seen.finite or not (written or meter.lively()):
         return
-    every = config.validate_every
-    validation = min(last, progress.update + (every - progress.update % every if every else batches - progress.batch))
+    every, done = config.validate_every, progress.batch // progress.group
+    validation = min(last, progress.update + (every - progress.update % every if every else updates - done))
     ahead = last - progress.update
-    left = {"validation": -(-ahead // (every or batches)), "checkpoint": -(-ahead // config.save_every)}
+    left = {"validation": -(-ahead // (every or updates)), "checkpoint": -(-ahead // config.save_every)}
     values = {"epoch": this_pass, "loss": seen.loss, "nll": seen.nll, "gradient": seen.gradient, "rate": rate}
     put = job.history.write if written else job.history.show
     put("update", progress.update, {**values, **meter.look(last, left, validation, end_window=written)})
@@ -102,10 +106,11 @@ def _save(job: Job) -> None:
     job.meter.tick()
     job.history.settle()
     with job.meter.apart("checkpoint"):
-        folder = checkpoint.save(job.run, job.translator.model, job.optimizer, job.progress)
+        folder = checkpoint.save(job.run, job.whole(), job.optimizer, job.progress, job.processes)
     took = job.meter.took("checkpoint")
     job.history.write("checkpoint", job.progress.update, {"message": folder.name, "took": took})
 
 
 def _interrupted(job: Job) -> Interrupted:
-    return Interrupted(f"saved at update {job.progress.update}; go on with: ojak train --out {job.run} --resume")
+    said = f"saved at update {job.progress.update}; go on with: ojak train --out {job.run} --resume"
+    return Interrupted(said if job.processes.leads else "")

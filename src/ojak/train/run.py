@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +16,26 @@ import torch
 
 from ojak import files
 from ojak.config import Recipe, read_recipe, read_toml, write_toml
-from ojak.corpus.prepare import prepare, reopen
+from ojak.corpus.prepare import Prepared, prepare, rejoin, reopen
 from ojak.errors import ModelError, UseError
 from ojak.model.build import build
 from ojak.model.folder import Loaded, read_tokenizers, write_config
+from ojak.model.seam import Seq2Seq
 from ojak.train import checkpoint, memory
 from ojak.train.card import card
 from ojak.train.checkpoint import Progress
 from ojak.train.dataset import Dev, Training
-from ojak.train.history import Display, History, Lines, read_history
+from ojak.train.history import Display, History, Lines, Nothing, Unwritten, read_history
 from ojak.train.job import Job
 from ojak.train.loop import loop
 from ojak.train.meter import Meter
+from ojak.train.parallel import Processes, joined, local, threads
 from ojak.train.precision import settled
 from ojak.train.selection import begin_again
+from ojak.train.sharding import scatter, shard
 from ojak.train.start import Start
 from ojak.train.stop import Interrupted, Stop, Stopped, stop_on_signals
-from ojak.train.trial import fit
+from ojak.train.trial import fit, with_budget
 from ojak.train.update import make_optimizer
 from ojak.train.validate import Validation
 from ojak.translate import Translator, pick_device
@@ -42,89 +47,86 @@ def train_run(
     """Trains as the nested `settings` say, over the preset for the corpus's size, and fills the run directory.
 
     With `resume` an unfinished run goes on from its newest checkpoint, or begins if it has none; only `train` settings
-    may then be given. Raises UseError (or its kin) for bad settings, pairs or directories, and Interrupted when SIGINT
-    or SIGTERM asks to stop.
+    may then differ from its recipe. Where torchrun started several processes, each calls this. Raises UseError (or its
+    kin) for bad settings, pairs or directories, and Interrupted when SIGINT or SIGTERM asks to stop.
     """
     run, shown = Path(run), display or Lines()
     with stop_on_signals() as stop:
         try:
-            return _train(settings, run, shown, resume, stop)
+            with joined() as processes:
+                stop.patient = processes.size > 1
+                return _train(settings, run, shown if processes.leads else Nothing(), resume, stop, processes)
         except Stopped:
             raise Interrupted(_how_to_go_on(run)) from None
         finally:
             shown.close()
 
 
-def _train(settings: Mapping[str, Any], run: Path, shown: Display, resume: bool, stop: Stop) -> Validation:
-    saved = bool(checkpoint.checkpoints(run)) if resume else False
-    tell = _teller(shown)
-    if resume:
-        recipe = _resumed(run, settings)
-        # What was learnt together stays together, whatever is installed now.
-        start = Start.of(Path(recipe.train.start), recipe) if recipe.train.start and not saved else None
-        learnt = read_tokenizers(run / "model", recipe.text) if saved else start.tokenizers if start else None
-        corpus = reopen(recipe, run / "data", tell, learnt)
-    else:
-        # What a killed process left half written is nobody's.
-        if run.exists() and (not run.is_dir() or not all(files.HALF.fullmatch(path.name) for path in run.iterdir())):
-            raise UseError(f"The run directory must be new or empty, but {run} is not; choose another or add --resume.")
-        asked = read_recipe(settings)
-        start = Start.of(Path(asked.train.start), asked) if asked.train.start else None
+def _train(
+    settings: Mapping[str, Any], run: Path, shown: Display, resume: bool, stop: Stop, processes: Processes
+) -> Validation:
+    begun = _begun(settings, run, _teller(shown), resume, processes)
+    corpus, recipe = begun.corpus, begun.corpus.recipe
+    if recipe.train.threads or processes.size > 1:
+        torch.set_num_threads(recipe.train.threads or threads())
 
-        def settle(recipe: Recipe) -> None:
-            if start:
-                start.check(recipe)
-            files.write(run / "recipe.toml", write_toml(recipe))
-
-        with _nothing_left(run):
-            base, tokenizers = (start.settings, start.tokenizers) if start else ({}, None)
-            corpus = prepare(settings, run / "data", tell, settle, base, tokenizers)
-            Dev(corpus.dev, corpus.source, corpus.target, corpus.recipe)  # a fault in these pairs is told now
-    recipe = corpus.recipe
-    if recipe.train.threads:
-        torch.set_num_threads(recipe.train.threads)
-
-    device = pick_device(recipe.train.device)
+    device = local(pick_device(recipe.train.device))
+    processes.link(device, recipe.train.answer)
     recipe = settled(recipe, device)
 
     source, target = corpus.source, corpus.target
     torch.manual_seed(recipe.seed)
     model = build(recipe.model, len(source), len(target), recipe.text.shared)
-    if start:
-        start.give(model)
-    model.to(device)
+    if begun.start:
+        begun.start.give(model)
+    sharded = recipe.train.sharding == "fsdp" and processes.size > 1
+    model.to("cpu" if sharded else device)
+    learnt = shard(model, device, processes) if sharded else model
     translator = Translator(Loaded(model, source, target, recipe.search, recipe.languages))
-    optimizer = make_optimizer(model, recipe.train)
+    optimizer = make_optimizer(learnt, recipe.train)
 
     def write_card(found: Validation) -> None:
         text = card(recipe, progress, found, model.parameter_count(), len(corpus.store))
         files.write(run / "model" / "README.md", text)
 
     progress, damaged = Progress(data=corpus.fingerprint), list[str]()
-    if saved:
-        progress, damaged = checkpoint.load_newest(run, model, optimizer, progress.data)
-        checkpoint.tidy(run)
-        if "learning_rate" in settings.get("train", {}):  # what it was lowered to is not what is wanted now
+    progress.group = recipe.train.accumulate * processes.size
+    told = _together(recipe.train.accumulate, processes.size, progress.group)
+    if begun.saved:
+        progress, damaged = _loaded(run, model, optimizer, progress.data, processes)
+        told = _together(recipe.train.accumulate, processes.size, progress.group)
+        progress.group = recipe.train.accumulate * processes.size
+        if "learning_rate" in begun.changed:  # what it was lowered to is not what is wanted now
             progress.slower = 1.0
-        if settings and progress.ended:  # perhaps the user wants more of a run that had come to its end
+        if begun.changed and progress.ended:  # perhaps the user wants more of a run that had come to its end
             progress.ended = ""
-            begin_again(run)
-        elif progress.ended and (end := _end(run)):
+            processes.first(lambda: begin_again(run))
+        elif end := processes.told(_end(run) if processes.leads and progress.ended else None):
             shown.event(end)
             found = Validation(end["nll"], end["bleu"], end["chrf"])
-            if not (run / "model" / "README.md").exists():  # it was killed just then
+            if processes.leads and not (run / "model" / "README.md").exists():  # it was killed just then
                 write_card(found)
             return found
+    processes.spread(model)
+    scatter(model, learnt)
 
     def data(recipe: Recipe) -> tuple[Training, Dev]:
         return Training(corpus.store, source, target, recipe), Dev(corpus.dev, source, target, recipe)
 
-    recipe, (training, dev), smaller = fit(recipe, data, model, optimizer)
-    files.write(run / "recipe.toml", write_toml(recipe))
-    if not saved:
-        write_config(run / "model", recipe, source, target)
+    (training, dev), smaller = data(recipe), ""
+    if learnt is model:  # of one in pieces no process could try alone
+        recipe, (training, dev), smaller = fit(recipe, data, model, optimizer)
+        budget = min(processes.gathered(recipe.train.batch_tokens))
+        if budget < recipe.train.batch_tokens:
+            recipe = with_budget(recipe, budget)
+            training, dev = data(recipe)
+    history: History = Unwritten()
+    if processes.leads:
+        files.write(run / "recipe.toml", write_toml(recipe))
+        if not begun.saved:
+            write_config(run / "model", recipe, source, target)
+        history = History(run, progress.update if begun.saved else -1, shown)
     left_out = corpus.left_out + training.skipped + dev.skipped
-    history = History(run, progress.update if saved else -1, shown)
     try:
         message = (
             f"Training on {len(training):,} pairs, {model.parameter_count():,} parameters, vocabularies of "
@@ -132,7 +134,7 @@ def _train(settings: Mapping[str, Any], run: Path, shown: Display, resume: bool,
             "left out as empty, too long or like those held out."
         )
         history.write(
-            "resume" if saved else "start",
+            "resume" if begun.saved else "start",
             progress.update,
             {
                 "parameters": model.parameter_count(),
@@ -142,16 +144,93 @@ def _train(settings: Mapping[str, Any], run: Path, shown: Display, resume: bool,
                 "target_vocabulary": len(target),
                 "batch_tokens": recipe.train.batch_tokens,
                 "versions": versions(),
+                "processes": processes.size,
                 **memory.on_device(device),
-                "message": " ".join(filter(None, [*damaged, message, smaller])),
+                "message": " ".join(filter(None, [*damaged, message, told, smaller])),
             },
         )
         meter = Meter(progress, device)
-        found = loop(Job(run, recipe, translator, optimizer, training, dev, progress, history, meter, stop))
+        job = Job(run, recipe, translator, learnt, optimizer, training, dev, progress, history, meter, stop, processes)
+        found = loop(job)
     finally:
         history.close()
-    write_card(found)
+    processes.first(lambda: write_card(found))
     return found
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What a run begins with, or goes on from."""
+
+    corpus: Prepared
+    start: Start | None
+    """what the weights begin with"""
+    saved: bool
+    """whether there is a checkpoint"""
+    changed: Sequence[str] = ()
+    """the `train` settings that are others than before"""
+
+
+def _begun(
+    settings: Mapping[str, Any], run: Path, tell: Callable[[str], None], resume: bool, processes: Processes
+) -> _Begun:
+    """Process 0 makes the corpus ready; the others wait, and open it."""
+    if not processes.leads:
+        said, saved, changed = processes.told(("", False, [""]))
+        return _Begun(rejoin(read_recipe(tomllib.loads(said)), run / "data"), None, saved, changed)
+    saved = bool(checkpoint.checkpoints(run)) if resume else False
+    if resume and (asked := _resumed(run, settings)):
+        recipe, changed = asked
+        # What was learnt together stays together, whatever is installed now.
+        start = Start.of(Path(recipe.train.start), recipe) if recipe.train.start and not saved else None
+        learnt = read_tokenizers(run / "model", recipe.text) if saved else start.tokenizers if start else None
+        begun = _Begun(reopen(recipe, run / "data", tell, learnt), start, saved, changed)
+    else:
+        begun = _Begun(*_new(settings, run, tell), saved)
+    processes.told((write_toml(begun.corpus.recipe), saved, begun.changed))
+    return begun
+
+
+def _loaded(
+    run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, data: str, processes: Processes
+) -> tuple[Progress, list[str]]:
+    """Puts back the newest checkpoint that is whole; the others follow process 0, which sets damaged ones aside."""
+    if not processes.leads:
+        folder = run / "state" / f"{processes.told(0):08d}"
+        return checkpoint.load(folder, model, optimizer, data), []
+    progress, damaged = checkpoint.load_newest(run, model, optimizer, data)
+    checkpoint.tidy(run)
+    processes.told(progress.update)
+    return progress, damaged
+
+
+def _new(settings: Mapping[str, Any], run: Path, tell: Callable[[str], None]) -> tuple[Prepared, Start | None]:
+    """The corpus of a new run, and what its weights start from."""
+    # What a killed process left half written is nobody's.
+    if run.exists() and (not run.is_dir() or not all(files.HALF.fullmatch(path.name) for path in run.iterdir())):
+        raise UseError(f"The run directory must be new or empty, but {run} is not; choose another or add --resume.")
+    asked = read_recipe(settings)
+    start = Start.of(Path(asked.train.start), asked) if asked.train.start else None
+
+    def settle(recipe: Recipe) -> None:
+        if start:
+            start.check(recipe)
+        files.write(run / "recipe.toml", write_toml(recipe))
+
+    with _nothing_left(run):
+        base, tokenizers = (start.settings, start.tokenizers) if start else ({}, None)
+        corpus = prepare(settings, run / "data", tell, settle, base, tokenizers)
+        Dev(corpus.dev, corpus.source, corpus.target, corpus.recipe)  # a fault in these pairs is told now
+    return corpus, start
+
+
+def _together(accumulate: int, size: int, before: int) -> str:
+    """How many batches an update takes, where it is more than one, or was another number before."""
+    now = size * accumulate
+    if now == before == 1:
+        return ""
+    each = f"An update takes {now} batches: {accumulate} for each of {size} processes"
+    return f"{each}." if now == before else f"{each}; until now it took {before}."
 
 
 def versions() -> str:
@@ -167,16 +246,25 @@ def _end(run: Path) -> dict[str, Any] | None:
     return last if last.get("event") == "end" else None
 
 
-def _resumed(run: Path, settings: Mapping[str, Any]) -> Recipe:
+def _resumed(run: Path, settings: Mapping[str, Any]) -> tuple[Recipe, list[str]] | None:
+    """The recipe of a begun run with the settings over it, and which of `train` they change; None where nothing is
+    begun and the settings tell what to begin, so that one command both begins a run and goes on with it."""
     if not (run / "recipe.toml").is_file():
+        if settings.get("data", {}).get("pairs"):
+            return None
         raise ModelError(f"A run to resume must hold recipe.toml, but {run} does not; start it without --resume.")
-    others = sorted(set(settings) - {"train"})
+    before = read_recipe(read_toml(run / "recipe.toml"))
+    recipe = read_recipe(read_toml(run / "recipe.toml"), settings)
+    differs = {name for name in Recipe.model_fields if getattr(recipe, name) != getattr(before, name)}
+    others = differs - {"train"}
     if others:
         raise UseError(
-            f"A run is resumed with its own recipe, of which only train.* may be changed, but {', '.join(others)} was "
-            "given as well; leave it out, or start another run."
+            "A run is resumed with its own recipe, of which only train.* may be changed, but "
+            f"{', '.join(sorted(others))} would be another; leave it out, or start another run."
         )
-    return read_recipe(read_toml(run / "recipe.toml"), settings)
+    # What the machine has settled otherwise than it was asked for is no other wish.
+    named = [name for name in settings.get("train", {}) if name not in ("precision", "batch_tokens")]
+    return recipe, [name for name in named if getattr(recipe.train, name) != getattr(before.train, name)]
 
 
 def _how_to_go_on(run: Path) -> str:

@@ -15,6 +15,7 @@ from ojak.model.folder import put_weights, read_weights, weights_of, write_weigh
 from ojak.train import checkpoint
 from ojak.train.checkpoint import Progress
 from ojak.train.job import Job
+from ojak.train.stop import Stopped
 from ojak.train.validate import Validation, validate
 
 
@@ -25,23 +26,17 @@ def judge(job: Job) -> None:
     """
     config, progress = job.recipe.train, job.progress
     progress.unjudged = True
+    if job.stop.patient and job.stopping():  # where one alone must not leave the others behind
+        raise Stopped
     with job.meter.apart("validation"):
+        model = job.whole()
         with job.stop.now():
-            found = validate(job.translator, job.dev, job.recipe)
+            found = _validated(job)
         value = found.better(config.metric)
         best = progress.best is None or value > progress.best
-        weights, kept = weights_of(job.translator.model), _averaged(job.run) / f"{progress.update:08d}.safetensors"
-        if config.average > 1:
-            write_weights(kept, weights)
-            for old in _averageable(job.run, progress)[: -config.average]:
-                old.unlink()
+        job.processes.first(lambda: _keep(job, weights_of(model), best))
         if best:
             progress.best, progress.best_update, progress.worse = value, progress.update, 0
-            if config.average > 1:
-                files.link(kept, _best(job.run))
-            else:
-                write_weights(_best(job.run), weights)
-            files.link(_best(job.run), _model(job.run))
         else:
             progress.worse += 1
             if config.patience and progress.worse >= config.patience and not progress.ended:
@@ -55,32 +50,59 @@ def judge(job: Job) -> None:
 def finish(job: Job) -> Validation:
     """Leaves in the model directory the best weights or the average of the last ones, whichever does better."""
     model, progress, metric = job.translator.model, job.progress, job.recipe.train.metric
-    if not _best(job.run).exists():  # it was not validated in this run
-        begin_again(job.run)
+    alone = job.processes.first
+    alone(lambda: None if _best(job.run).exists() else begin_again(job.run))  # it was not validated in this run
     with job.stop.now():
-        weights = read_weights(_best(job.run))
-        put_weights(model, weights, _best(job.run))
-        best = validate(job.translator, job.dev, job.recipe)
-        which = f"the best weights, of update {progress.best_update}"
-        last = _averageable(job.run, progress)
-        averaged = mean = None
+        _put(job, [_best(job.run)])
+        best, which = _validated(job), f"the best weights, of update {progress.best_update}"
+        averaged, last = None, [Path(name) for name in job.processes.told([*map(str, _averageable(job.run, progress))])]
         if len(last) > 1:
-            mean = _mean(last)
-            put_weights(model, mean, last[0])
-            averaged = validate(job.translator, job.dev, job.recipe)
-    if mean and averaged and averaged.better(metric) > best.better(metric):
+            _put(job, last)
+            averaged = _validated(job)
+    if averaged and averaged.better(metric) > best.better(metric):
         best, which = averaged, f"the average of the last {len(last)} validated weights"
-        write_weights(_model(job.run), mean)
+        alone(lambda: write_weights(_model(job.run), weights_of(model)))
     else:
-        put_weights(model, weights, _best(job.run))
-        files.link(_best(job.run), _model(job.run))
+        _put(job, [_best(job.run)])
+        alone(lambda: files.link(_best(job.run), _model(job.run)))
     # For whoever asks for more of this run, or resumes it from an earlier checkpoint.
     progress.best = best.better(metric)
-    checkpoint.save_progress(job.run, progress)
+    alone(lambda: checkpoint.save_progress(job.run, progress))
     model.eval()
     spent = {"seconds": progress.seconds, "tokens": progress.tokens}
     job.history.write("end", progress.update, {"reason": progress.ended, "weights": which, **spent, **best.as_dict()})
     return best
+
+
+def _validated(job: Job) -> Validation:
+    model = job.translator.model
+    home = model.device
+    model.to(job.learnt.device)  # of a model in pieces the whole lies elsewhere
+    found = validate(job.translator, job.dev, job.recipe, job.processes)
+    model.to(home)
+    return found
+
+
+def _keep(job: Job, weights: dict[str, torch.Tensor], best: bool) -> None:
+    """Writes the weights that may enter the average, removes those too old for it, and keeps them if they are best."""
+    average, kept = job.recipe.train.average, _averaged(job.run) / f"{job.progress.update:08d}.safetensors"
+    if average > 1:
+        write_weights(kept, weights)
+        for old in _averageable(job.run, job.progress)[:-average]:
+            old.unlink()
+    if best:
+        if average > 1:
+            files.link(kept, _best(job.run))
+        else:
+            write_weights(_best(job.run), weights)
+        files.link(_best(job.run), _model(job.run))
+
+
+def _put(job: Job, parts: list[Path]) -> None:
+    """Puts the average of the weights in these files into the model of every process."""
+    model = job.translator.model
+    job.processes.first(lambda: put_weights(model, _mean(parts), parts[0]))
+    job.processes.spread(model)
 
 
 def begin_again(run: Path) -> None:
@@ -111,6 +133,8 @@ def _notice_collapse(job: Job, found: Validation) -> None:
 
 def _mean(parts: list[Path]) -> dict[str, torch.Tensor]:
     """The average of the weights in these files."""
+    if len(parts) == 1:
+        return read_weights(parts[0])
     weights = [read_weights(file) for file in parts]
     return {name: torch.stack([part[name] for part in weights]).mean(0) for name in weights[0]}
 

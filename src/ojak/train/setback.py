@@ -9,7 +9,9 @@ from ojak.batch import Batch
 from ojak.errors import OjakError
 from ojak.text.vocabulary import BOS, EOS, PAD
 from ojak.train import checkpoint
+from ojak.train.dataset import Group
 from ojak.train.job import Job
+from ojak.train.sharding import scatter
 from ojak.train.update import Updated
 
 IN_A_ROW = 5
@@ -23,7 +25,7 @@ NAMED = 3
 """sentences of a skipped batch that are told"""
 
 
-def check(job: Job, batches: Sequence[Batch], seen: Updated) -> None:
+def check(job: Job, group: Group, seen: Updated) -> None:
     """Counts and names a step that was not taken as it was not finite; goes back where it is one of several.
 
     Nothing here depends on more than the weights, the progress and the checkpoints, so that a run that is resumed does
@@ -38,7 +40,11 @@ def check(job: Job, batches: Sequence[Batch], seen: Updated) -> None:
         return
     progress.skipped += 1
     progress.in_a_row += 1
-    pairs = sum(len(batch.source) for batch in batches)
+    mine = [batch for batch in group.batches if batch.tokens]
+    parts = job.processes.gathered((sum(len(batch.source) for batch in mine), _texts(job, mine)))
+    pairs, texts = sum(part[0] for part in parts), ", ".join([text for part in parts for text in part[1]][:NAMED])
+    first, last = progress.batch + 1, progress.batch + group.count
+    numbers = f"batch {first}" if first == last else f"batches {first} to {last}"
     job.history.write(
         "skipped",
         progress.update,
@@ -47,7 +53,7 @@ def check(job: Job, batches: Sequence[Batch], seen: Updated) -> None:
             "batch": progress.batch,
             "pairs": pairs,
             "message": f"the loss is {seen.loss:g} and the gradient {seen.gradient:g}, so nothing was learnt from "
-            f"batch {progress.batch + 1} of pass {progress.epoch + 1}, {pairs} pairs such as {_texts(job, batches)}; "
+            f"{numbers} of pass {progress.epoch + 1}, {pairs} pairs such as {texts}; "
             f"{progress.skipped} skipped so far",
         },
     )
@@ -64,6 +70,7 @@ def _go_back(job: Job) -> None:
             "try a lower train.learning_rate, train.clip=1 or train.precision=fp32."
         )
     came = checkpoint.put_weights_of_last_good(job.run, progress.stuck, job.translator.model, job.optimizer)
+    scatter(job.translator.model, job.learnt)
     progress.in_a_row = 0
     progress.setbacks += 1
     progress.steady = 0
@@ -81,7 +88,7 @@ def _go_back(job: Job) -> None:
     )
 
 
-def _texts(job: Job, batches: Sequence[Batch]) -> str:
+def _texts(job: Job, batches: Sequence[Batch]) -> list[str]:
     rows = [row for batch in batches[:NAMED] for row in batch.source[:NAMED].tolist()][:NAMED]
     told = [job.translator.source.decode([token for token in row if token not in (PAD, BOS, EOS)]) for row in rows]
-    return ", ".join(f"“{text[:60]}”" for text in told)
+    return [f"“{text[:60]}”" for text in told]

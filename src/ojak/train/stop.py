@@ -25,10 +25,13 @@ class Stop:
 
     The first signal stops at once what may be dropped, such as preparing and validating; within `later` it only says
     so in `asked`, and who learns or writes stops after it. The second one stops at once everywhere.
+
+    Not so where it is `patient`: of several processes none may leave what they have begun together, and torchrun hands
+    on signals that they have got already. It ends them itself if they take longer than half a minute.
     """
 
     def __init__(self) -> None:
-        self.asked = self.twice = False
+        self.asked = self.twice = self.patient = False
         self._later = False
 
     @contextmanager
@@ -43,9 +46,9 @@ class Stop:
     @contextmanager
     def now(self) -> Iterator[None]:
         """What the block does may be dropped, also within `later`."""
-        before, self._later = self._later, False
+        before, self._later = self._later, self._later and self.patient
         try:
-            if self.asked:
+            if self.asked and not self._later:
                 raise Stopped
             yield
         finally:
@@ -53,7 +56,7 @@ class Stop:
 
     def hear(self, number: int, frame: FrameType | None) -> None:
         """What a signal does."""
-        self.asked, self.twice = True, self.asked
+        self.asked, self.twice = True, self.asked and not self.patient
         if self.twice or not self._later:
             raise Stopped
 

@@ -22,6 +22,7 @@ from ojak.model.seam import Seq2Seq
 from ojak.search.forced import score
 from ojak.train import memory
 from ojak.train.dataset import Dev, Training
+from ojak.train.parallel import neighbours
 from ojak.train.precision import Working
 from ojak.train.update import update
 
@@ -76,7 +77,7 @@ def fit(
                     f"A pair of {longest} tokens must fit into memory with the model and its optimizer, but does not: "
                     f"{found}. Make model.width or the layers smaller, lower model.max_length, or free memory."
                 ) from None
-            recipe = _with_budget(recipe, max(longest, min(budget - 1, int(budget * found.share))))
+            recipe = with_budget(recipe, max(longest, min(budget - 1, int(budget * found.share))))
         else:
             budget = recipe.train.batch_tokens
             told = (
@@ -87,7 +88,7 @@ def fit(
             return recipe, (training, dev), told
 
 
-def _with_budget(recipe: Recipe, budget: int) -> Recipe:
+def with_budget(recipe: Recipe, budget: int) -> Recipe:
     return recipe.model_copy(update={"train": recipe.train.model_copy(update={"batch_tokens": budget})})
 
 
@@ -148,6 +149,7 @@ def _watched(batch: Batch, ceiling: int | None, work: Callable[[Batch], object])
 def _ceiling(device: torch.device, pending: int) -> int | None:
     """The most bytes that this process may hold, where nobody refuses them; None where an error does, or if unknown."""
     left = memory.available() if device.type == "cpu" else None
+    left = None if left is None else left // neighbours()
     return None if left is None else memory.resident() + int(SPARE * left) - pending
 
 
