@@ -27,7 +27,7 @@ from ojak.corpus.links import between_tokens, words_of
 from ojak.corpus.pair import Pair
 from ojak.corpus.read import stream_pairs
 from ojak.corpus.store import Store
-from ojak.errors import ConfigError, DataError
+from ojak.errors import ConfigError, DataError, UseError
 from ojak.model import folder
 from ojak.text import learn
 from ojak.text.normalise import normalise
@@ -264,7 +264,7 @@ def test_a_run_is_not_resumed_on_other_links(tmp_path: Path) -> None:
     path = Path(settings["data"]["alignments"][0])
     lines = path.read_text(encoding="utf-8").replace("0-0\n", "\n", 1)
     path.write_text(lines, encoding="utf-8")
-    with pytest.raises(ojak.UseError, match="the files hold others now"):
+    with pytest.raises(UseError, match="the files hold others now"):
         ojak.train_run({"train": {"updates": 20}}, run, tiny.Silent(), resume=True)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -14,6 +16,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 import ojak
+from ojak.config import SearchConfig
 from ojak.errors import ConfigError
 from ojak.text import UNK, Tokenizer, learn
 from ojak.text.grow import grow, made_of
@@ -21,7 +24,7 @@ from ojak.text.normalise import normalise
 from ojak.text.sampling import Sampler
 
 OLD = [f"{source} {target}" for source, target in tiny.pairs(150)]
-NEW = ["안녕하세요 abcdef 고양이", "고양이 abcdef, 안녕", "고양이 (abcdef) 안녕하세요"] * 3
+NEW = ["안녕하세요 pnljhf 고양이", "고양이 pnljhf, 안녕", "고양이 (pnljhf) 안녕하세요"] * 3
 KINDS: list[Any] = ["unigram", "bpe", "word", "character"]
 SIZES = {"unigram": 310, "bpe": 310, "word": 60, "character": 60}
 TOKENIZERS: dict[str, Tokenizer] = {kind: learn(OLD, kind, SIZES[kind]) for kind in KINDS}
@@ -62,7 +65,7 @@ def made(old: Tokenizer, new: Tokenizer, number: int) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-@given(words=st.lists(st.text(alphabet="abcdef가나", min_size=1, max_size=6), min_size=1, max_size=5))
+@given(words=st.lists(st.text(alphabet="pnljhf가나", min_size=1, max_size=6), min_size=1, max_size=5))
 @examples(deadline=None, max_examples=60)
 def test_any_text_comes_back(kind: str, words: list[str]) -> None:
     text = normalise(" ".join(words))
@@ -70,7 +73,7 @@ def test_any_text_comes_back(kind: str, words: list[str]) -> None:
 
 
 def test_merges_go_on_where_the_vocabulary_stands() -> None:
-    """By hand: c d is seen 4 times, then ab cd 3 times; a b stays what it is."""
+    """By hand: c d is seen 3 times, then ab cd 3 times; the words cd and ba are seen once."""
     old = learn(["ab ab ab ab c d a b"], "bpe", 300)
     new = grow(old, ["abcd", "abcd", "abcd", "cd", "ba"], 2)
     assert old.pieces(old.encode("abcd")) == ["▁ab", "c", "d"]
@@ -79,15 +82,13 @@ def test_merges_go_on_where_the_vocabulary_stands() -> None:
         [old.entries.index("c"), old.entries.index("d")],
         old.encode("abcd"),
     ]
-    assert new.pieces(new.encode("abcd cd ba")) == ["▁abcd", "▁", "cd", "▁", "b", "a"]
+    assert new.pieces(new.encode("abcd cd ba")) == ["▁abcd", "▁c", "d", "▁b", "a"]
 
 
 def test_growing_again_and_sampling() -> None:
     for kind in ("unigram", "bpe"):
         again = grow(GROWN[kind], ["러시아 러시아"], 10)
         assert again.entries[: len(GROWN[kind])] == GROWN[kind].entries and len(again.encode("러시아")) == 1
-        import numpy as np
-
         generator = np.random.Generator(np.random.PCG64(1))
         for row in Sampler(again, 0.3).cut([again.encode(text) for text in NEW], generator, 500):
             assert again.decode([int(i) for i in row]) in NEW
@@ -104,7 +105,7 @@ def test_a_tuned_model_knows_new_pieces(kind: str, shared: bool, tmp_path: Path)
     path = tmp_path / "korean.tsv"
     words = ["고양이", "안녕", "나무", "하늘"]
     lines = [" ".join(random.Random(place).choices(words, k=3)) for place in range(60)]
-    path.write_text("".join(f"{line} ab\t{line[::-1]}\n" for line in lines), encoding="utf-8")
+    path.write_text("".join(f"{line}\t{' '.join(line.split()[::-1])}\n" for line in lines), encoding="utf-8")
     settings = {
         "data": {"pairs": [str(path)], "held_out": 5},
         "text": {"add": 30},
@@ -122,15 +123,14 @@ def test_a_tuned_model_knows_new_pieces(kind: str, shared: bool, tmp_path: Path)
             torch.testing.assert_close(others[number], mean)
         assert after.decode(after.encode("고양이")) == "고양이" and UNK not in after.encode("고양이")
     texts = [source for source, _ in tiny.pairs(20, seed=3)]
-    assert [one.text for one in old.translate(texts)] == [one.text for one in new.translate(texts)]
+    greedy = SearchConfig(beam=1)  # a beam compares scores, of which new words take a little
+    assert [one.text for one in old.translate(texts, greedy)] == [one.text for one in new.translate(texts, greedy)]
     names = dict(old.model.named_parameters())
     for name, weight in new.model.named_parameters():
         assert torch.equal(weight[: len(names[name])], names[name])
 
 
 def test_growth_survives_a_resume_without_the_packed_corpus(tmp_path: Path) -> None:
-    import shutil
-
     ojak.train_run(tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 5}}), tmp_path / "old", tiny.Silent())
     path = tiny.corpus(tmp_path, 60, seed=8)
     path.write_text(path.read_text(encoding="utf-8").replace("ab", "neu"), encoding="utf-8")

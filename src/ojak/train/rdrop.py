@@ -40,8 +40,8 @@ def agreeing_cross_entropy(model: Seq2Seq, states: Tensor, target: Tensor, smoot
 def _of_logits(first: Tensor, second: Tensor, words: Tensor, smoothing: float, alpha: float) -> tuple[Tensor, Tensor]:
     """What is learnt, and the mean negative log-likelihood, of the logits (M,V) of both times."""
     logs = F.log_softmax(first, 1), F.log_softmax(second, 1)
-    true = sum(log.gather(1, words.unsqueeze(1)).sum() for log in logs) / 2
-    level = sum(log.mean(1).sum() for log in logs) / 2
+    true = torch.stack([log.gather(1, words.unsqueeze(1)).sum() for log in logs]).mean()
+    level = torch.stack([log.mean(1).sum() for log in logs]).mean()
     # KL(p|q) + KL(q|p) = Σ (p - q) (log p - log q)
     apart = ((logs[0].exp() - logs[1].exp()) * (logs[0] - logs[1])).sum()
     return -(1 - smoothing) * true - smoothing * level + alpha / 4 * apart, -true
