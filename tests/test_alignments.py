@@ -153,7 +153,7 @@ def test_a_batch_has_the_links_of_its_words(changes: dict[str, Any], tmp_path: P
 
 def test_parts_of_a_batch_keep_their_links() -> None:
     links = [np.arange(6).reshape(2, 3) % 2 == 0, np.ones((3, 1), dtype=bool), np.zeros((1, 1), dtype=bool)]
-    batch = collate([[5, 6, 7], [8], [9]], [[4, 5], [6, 7, 8], [9]], CPU, links)
+    batch = collate([[5, 6, 7], [8], [9]], [[4, 5], [6, 7, 8], [9]], CPU, links=links)
     for first, part in enumerate(batch.parts(2)):
         assert part.links is not None
         for place, found in zip(range(first, 3, 2), part.links, strict=True):
@@ -171,7 +171,7 @@ def aligned_batch() -> Batch:
     source = [[i for i in row if i not in (PAD, EOS)] for row in ragged().tolist()]
     source[3] = [4]
     links = [torch.rand(5, len(row), generator=generator).numpy() < 0.4 for row in source]
-    return collate(source, words, CPU, links)
+    return collate(source, words, CPU, links=links)
 
 
 @pytest.mark.parametrize("step", ["output", "input"])

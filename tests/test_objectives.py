@@ -13,14 +13,14 @@ import torch
 from zoo import VOCABULARY, make, ragged
 
 import ojak
-from ojak.batch import Batch, collate
+from ojak.batch import Batch, blank, collate
 from ojak.config import TrainConfig, merge
 from ojak.errors import ConfigError, UseError
 from ojak.model.dropout import Masks
 from ojak.model.folder import read_weights, weights_of
 from ojak.model.seam import Seq2Seq
 from ojak.text.vocabulary import BOS, EOS, PAD
-from ojak.train import ema, rdrop, sampled
+from ojak.train import ema, rdrop, sampled, selection
 from ojak.train import loop as loop_module
 from ojak.train.average import average
 from ojak.train.frozen import freeze
@@ -177,6 +177,15 @@ def test_the_loss_is_that_of_the_words_taken(name: str) -> None:
     assert [chosen.at(number).own_words for number in (1, 5, 20)] == pytest.approx([0.05, 0.25, 0.5])
 
 
+@both
+def test_a_blank_batch_adds_nothing(name: str) -> None:
+    """The part of a process for which there is no other."""
+    model = dropping(name, dropout=0.2)
+    found = Objective(config(r_drop=1.0), own_words=0.5).of(model, blank(CPU))
+    assert found.smoothed.item() == found.plain.item() == 0
+    assert all(not gradient.any() for gradient in gradients(model, found.smoothed).values())
+
+
 # ---------------------------------------------------------------- the mean of the weights
 
 
@@ -204,13 +213,13 @@ def test_the_moving_average_is_that_of_a_loop(name: str) -> None:
 
 
 def test_validations_see_the_averages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, seen = loop_module.validate, []
+    real, seen = selection.validate, []
 
     def watching(translator: Any, *rest: Any) -> Any:
         seen.append({key: weight.clone() for key, weight in weights_of(translator.model).items()})
         return real(translator, *rest)
 
-    monkeypatch.setattr(loop_module, "validate", watching)
+    monkeypatch.setattr(selection, "validate", watching)
     run = tmp_path / "run"
     changes = {"train": {"ema": 0.9, "updates": 20, "validate_every": 10, "average": 0}}
     ojak.train_run(tiny.settings(tiny.corpus(tmp_path), changes), run, tiny.Silent())

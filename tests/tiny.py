@@ -79,7 +79,7 @@ class Silent:
         pass
 
 
-TIMES = ("seconds", "tokens_per_second", "remaining")
+TIMES = ("seconds", "tokens_per_second", "remaining", "validation_in", "took", "memory", "memory_peak")
 
 
 def history(run: Path) -> list[dict[str, Any]]:
@@ -98,7 +98,8 @@ def state(run: Path) -> dict[str, Any]:
         path.relative_to(run).as_posix(): path.read_bytes() for path in sorted(run.rglob("*.safetensors"))
     }
     for path in run.glob("state/*/progress.json"):
-        found[path.relative_to(run).as_posix()] = {**json.loads(path.read_text(encoding="utf-8")), "seconds": 0}
+        progress = json.loads(path.read_text(encoding="utf-8"))
+        found[path.relative_to(run).as_posix()] = {**progress, "seconds": 0, "sha256": ""}
     return found
 
 

@@ -28,6 +28,8 @@ class Batch:
     """(B,T), the tokens to foretell: the target, then EOS"""
     tokens: int
     """how many of target_out are real"""
+    seed: int | None = None
+    """what dropout is drawn from in training: of the batch's place in the data, whoever learns from it"""
     links: Tensor | None = None
     """(B,T,S), True where a word alignment links a token of target_out and one of the source, where one is given"""
 
@@ -38,8 +40,9 @@ class Batch:
             source, before, after = (side[first::count] for side in (self.source, self.target_in, self.target_out))
             long, tokens = int((source != PAD).sum(1).max()), (after != PAD).sum(1)
             most = int(tokens.max())
+            seed = None if self.seed is None else self.seed + first
             links = None if self.links is None else self.links[first::count, :most, :long]
-            found.append(Batch(source[:, :long], before[:, :most], after[:, :most], int(tokens.sum()), links))
+            found.append(Batch(source[:, :long], before[:, :most], after[:, :most], int(tokens.sum()), seed, links))
         return found
 
 
@@ -65,6 +68,7 @@ def collate(
     source: Sequence[Ids],
     target: Sequence[Ids],
     device: torch.device,
+    seed: int | None = None,
     links: Sequence[npt.NDArray[np.bool_]] | None = None,
 ) -> Batch:
     """A batch of pairs of ids, which come without BOS and EOS, and of the `links` (T,S) between those of each pair."""
@@ -73,6 +77,7 @@ def collate(
         pad(target, first=BOS).to(device),
         pad(target, last=EOS).to(device),
         sum(map(len, target)) + len(target),
+        seed,
         None if links is None else _padded(links).to(device),
     )
 
@@ -84,6 +89,11 @@ def _padded(links: Sequence[npt.NDArray[np.bool_]]) -> Tensor:
     for place, found in enumerate(links):
         padded[place, : found.shape[0], : found.shape[1]] = found
     return torch.from_numpy(padded)
+
+
+def blank(device: torch.device) -> Batch:
+    """A batch with no token to learn from: the part of a process for which there is no other."""
+    return Batch(*(torch.tensor([[word]], device=device) for word in (EOS, BOS, PAD)), tokens=0, seed=0)
 
 
 def plan(

@@ -293,7 +293,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except OjakError as error:
-        print(f"ojak {args.verb}: {error}", file=sys.stderr)
+        if str(error):  # else another process has told it
+            print(f"ojak {args.verb}: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has gone; nobody is left to tell
         _close_output()

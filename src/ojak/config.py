@@ -171,6 +171,12 @@ class TrainConfig(_Section):
     updates: int = Field(20000, ge=1, description="at most so many updates")
     epochs: int = Field(0, ge=0, description="at most so many passes over the pairs; 0: no limit")
     batch_tokens: int = Field(4096, ge=1, description="tokens of the longer side in a batch, padding included")
+    sharding: Literal["none", "fsdp"] = Field(
+        "none",
+        description="with several processes: each holds the whole model; fsdp: each holds a part of every weight, for "
+        "models too big for one device, in fp32",
+    )
+    accumulate: int = Field(1, ge=1, description="batches that each process learns from in an update")
     optimizer: Literal["adam", "adamw"] = Field("adam", description="AdamW where weight_decay is wanted")
     learning_rate: float = Field(1e-3, gt=0, description="the highest rate, at the end of warm-up")
     schedule: Literal["inverse_sqrt", "cosine", "constant"] = Field("inverse_sqrt", description="the rate after that")
@@ -218,7 +224,9 @@ class TrainConfig(_Section):
     workers: int = Field(
         0, ge=0, description="threads on a CPU that each learn from a part of the batch; 0: one for each of `threads`"
     )
-    threads: int = Field(0, ge=0, description="processor threads; 0: all cores")
+    threads: int = Field(
+        0, ge=0, description="processor threads of a process; 0: all cores, shared by the processes of a machine"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train; auto: a GPU if there is one")
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ojak.errors import StorageError
+
+HALF = re.compile(r"\..+\.\d+(\.\d+)?|\.tmp\w+")
+"""names of what is being written: ours, and those of safetensors"""
 
 
 @contextmanager
@@ -23,21 +27,29 @@ def explained(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to, which takes its place at `path` when the block ends well and is gone when it does not."""
-    beside = path.with_name(f".{path.name[:100]}.{os.getpid()}.{threading.get_ident()}")
+def beside(path: Path) -> Iterator[Path]:
+    """A name to write a file at, which takes its place at `path` when the block ends well and is gone when it does
+    not."""
+    half = path.with_name(f".{path.name[:100]}.{os.getpid()}.{threading.get_ident()}")
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with beside.open("wb") as file:
-                yield file
-                file.flush()
+            yield half
+            with half.open("rb+") as file:
                 os.fsync(file.fileno())
-            beside.replace(path)
+            half.replace(path)
+            _keep_names(path.parent)
         except BaseException:
             with suppress(OSError):
-                beside.unlink()
+                half.unlink()
             raise
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which takes its place at `path` when the block ends well and is gone when it does not."""
+    with beside(path) as half, half.open("wb") as file:
+        yield file
 
 
 def write(path: Path, content: bytes | str) -> None:
@@ -46,18 +58,52 @@ def write(path: Path, content: bytes | str) -> None:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)
 
 
+def link(old: Path, new: Path) -> None:
+    """Lets `new` be the same file as `old`, or a copy where the disk knows no links, whole or not at all."""
+    if new.exists() and new.samefile(old):  # a move onto itself would do nothing
+        return
+    with beside(new) as half:
+        try:
+            os.link(old, half)
+        except OSError:
+            shutil.copyfile(old, half)
+
+
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A folder to fill, which takes its place at `path` when the block ends well and is gone when it does not."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    half = path.with_name(f".{path.name}.{os.getpid()}")
     with explained(path):
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir(parents=True)
         try:
-            yield beside
+            yield half
+            _keep_names(half)
             if path.exists():
                 shutil.rmtree(path)
-            beside.replace(path)
+            half.replace(path)
+            _keep_names(path.parent)
         except BaseException:
-            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(half, ignore_errors=True)
             raise
+
+
+def tidy(folder: Path) -> None:
+    """Removes what a killed process left half written in a folder, in which nobody else may be writing."""
+    for path in folder.glob(".*"):
+        if HALF.fullmatch(path.name):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _keep_names(folder: Path) -> None:
+    """Lets the names in a folder outlast a power cut, where the system can promise it."""
+    if os.name == "posix":
+        with suppress(OSError):  # some network disks refuse; the content of the files is safe already
+            place = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(place)
+            finally:
+                os.close(place)

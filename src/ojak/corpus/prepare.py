@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,17 @@ def reopen(
     files = Files(recipe.data, tell)
     held = files.survey(recipe.seed)
     return _pack(recipe, folder, files, held, tell, tokenizers, grown, anew=True)
+
+
+def rejoin(recipe: Recipe, folder: Path) -> Prepared:
+    """The corpus of a recipe as another process has made it ready. Raises UseError where it is not to be seen."""
+    folder = _packed(recipe.data) or folder
+    if not (folder / "store.json").is_file():
+        raise UseError(
+            f"All processes must see the run directory, but {folder} is not there on {platform.node()}; put it on a "
+            "file system that the machines share."
+        )
+    return _from_store(Store.open(folder), recipe)
 
 
 def _pack(

@@ -9,27 +9,29 @@ distance that is drawn anew each time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
-_generator: ContextVar[torch.Generator | None] = ContextVar("generator", default=None)
+_generators: ContextVar[Mapping[str, torch.Generator]] = ContextVar("generators", default=MappingProxyType({}))
 
 SLACK = 1 << 16
 """how far apart the slices may begin"""
 
 
 @contextmanager
-def drawn_from(seed: int) -> Iterator[None]:
-    """Within the block, and in this thread, masks on a CPU come from a generator of their own."""
-    token = _generator.set(torch.Generator().manual_seed(seed))
+def drawn_from(seed: int, device: torch.device) -> Iterator[None]:
+    """Within the block, and in this thread, masks on the device come from generators of their own."""
+    kinds = {"cpu": torch.device("cpu"), device.type: device}
+    token = _generators.set({kind: torch.Generator(place).manual_seed(seed) for kind, place in kinds.items()})
     try:
         yield
     finally:
-        _generator.reset(token)
+        _generators.reset(token)
 
 
 class Masks:
@@ -43,7 +45,7 @@ class Masks:
     def __init__(self, rate: float, most: int) -> None:
         self._threshold = round(rate * 256)
         self.scale = 256 / (256 - self._threshold)
-        self._most, self._generator = most, _generator.get()
+        self._most, self._generators = most, _generators.get()
         self._pool = torch.empty(0)
 
     def __bool__(self) -> bool:
@@ -54,7 +56,7 @@ class Masks:
         count = like.numel()
         if self._pool.numel() < count + SLACK:
             self._pool = self._fill(max(self._most, count) + SLACK, like)
-        begin = int(torch.randint(self._pool.numel() - count + 1, (), generator=self._generator))
+        begin = int(torch.randint(self._pool.numel() - count + 1, (), generator=self._generators.get("cpu")))
         return self._pool[begin : begin + count].view(like.shape)
 
     def drop(self, values: Tensor) -> Tensor:
@@ -72,6 +74,6 @@ class Masks:
     def _fill(self, count: int, like: Tensor) -> Tensor:
         draws = torch.empty(-(-count // 8), dtype=torch.int64, device=like.device)
         # The whole range: each of the eight bytes is then uniform.
-        bytes_ = draws.random_(-(2**63), None, generator=self._generator).view(torch.uint8)
+        bytes_ = draws.random_(-(2**63), None, generator=self._generators.get(like.device.type)).view(torch.uint8)
         pool = torch.empty(len(bytes_), dtype=like.dtype, device=like.device)
         return torch.ge(bytes_, self._threshold, out=pool).mul_(self.scale)

@@ -10,6 +10,8 @@ README.md             the model card
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 
 from ojak import files
 from ojak.config import Recipe, SearchConfig, TextConfig, read_recipe
@@ -27,6 +29,8 @@ from ojak.model.seam import Seq2Seq
 from ojak.text import Tokenizer, load_both, save_both
 
 FORMAT = 1
+NAMED = 3
+"""weights that an error names of each kind of fault"""
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,13 @@ def weights_of(model: Seq2Seq) -> dict[str, torch.Tensor]:
 
 
 def write_weights(path: Path, weights: dict[str, torch.Tensor]) -> None:
-    """Writes weights as safetensors, whole or not at all."""
-    files.write(path, save({name: weight.contiguous().cpu() for name, weight in weights.items()}))
+    """Writes weights as safetensors, whole or not at all, and without a copy of them in memory. Raises StorageError."""
+    with files.beside(path) as half:
+        try:
+            save_file({name: weight.contiguous().cpu() for name, weight in weights.items()}, half)
+        except SafetensorError as error:  # it tells the number of the system's error in its message only
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error)) from None
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -97,17 +106,27 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def put_weights(model: Seq2Seq, weights: dict[str, torch.Tensor], path: Path) -> None:
-    """Copies weights into a model. Raises ModelError that names every weight that is missing, unknown or misshapen."""
+    """Copies weights into a model. Raises ModelError that counts those that are missing, unknown or misshapen."""
     own = dict(model.named_parameters())
-    faults = [f"{name} is missing" for name in own.keys() - weights.keys()]
-    faults += [f"{name} is unknown" for name in weights.keys() - own.keys()]
-    faults += [
-        f"{name} is {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in own.keys() & weights.keys()
-        if own[name].shape != weights[name].shape
-    ]
-    if faults:
-        raise ModelError(f"{path} does not fit its config.json: {'; '.join(sorted(faults))}.")
+    faults = {
+        "missing": sorted(own.keys() - weights.keys()),
+        "unknown": sorted(weights.keys() - own.keys()),
+        "of another shape": [
+            f"{name} is {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
+            for name in sorted(own.keys() & weights.keys())
+            if own[name].shape != weights[name].shape
+        ],
+    }
+    if any(faults.values()):
+        told = "; ".join(
+            f"{len(names)} {kind} ({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''})"
+            for kind, names in faults.items()
+            if names
+        )
+        raise ModelError(
+            f"{path} must hold the {len(own)} weights of its model, but of these are {told}. Perhaps another version "
+            "of Ojak made it: use that version, or train anew."
+        )
     with torch.no_grad():
         for name, weight in own.items():
             weight.copy_(weights[name])

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -135,6 +135,11 @@ class Seq2Seq(nn.Module, ABC):
         words = (self.source, self.target)[side](tokens, self.dtype)
         rate = self.config.word_dropout[side] if self.training else 0.0
         return Masks(rate, tokens.numel()).drop_words(words)
+
+    def units(self) -> Iterator[nn.Module]:
+        """The parts that are called whole, those within others first: what may be fetched just before it is called,
+        where a model is too big for one device."""
+        yield from ()
 
     @property
     def device(self) -> torch.device:

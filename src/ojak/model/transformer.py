@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -205,6 +205,12 @@ class Transformer(Seq2Seq):
         attention = torch.cat(seen, 1).transpose(1, 2) if attend else None  # (N,K,T,S) → (N,T,K,S)
         after = TransformerState(state.keep, state.source, tuple(target), position + length)
         return Decoded(self.decoder_norm(states), attention), after
+
+    def units(self) -> Iterator[nn.Module]:
+        for layer in self.decoder:
+            assert layer.cross is not None
+            yield from (layer.cross.key, layer.cross.value)  # which `start` calls by themselves
+        yield from (*self.encoder, *self.decoder)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -4,14 +4,16 @@ in memory."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from ojak.batch import Batch, Ids, collate, plan
+from ojak.batch import Batch, Ids, blank, collate, plan
 from ojak.config import Recipe
 from ojak.corpus.links import between_tokens, words_of
 from ojak.corpus.pair import Pair
@@ -56,6 +58,15 @@ class Dev:
             source, target = ([side[place] for place in places] for side in self._ids)
             yield collate(source, target, device)
 
+    def heaviest(self, device: torch.device) -> list[Batch]:
+        """The batches that take the most memory (see `Epoch.heaviest`)."""
+        lengths = [np.array([len(ids) for ids in side], dtype=np.int64) for side in self._ids]
+        planned = plan(lengths[0], lengths[1], self._budget)
+        return [
+            collate(*([side[place] for place in planned[number]] for side in self._ids), device)
+            for number in dict.fromkeys(number for _, number in weights(planned, lengths))
+        ]
+
 
 class Training:
     """Pairs to train on, in a store. `weights` say how often those of each corpus are seen in a pass: those of the
@@ -77,13 +88,23 @@ class Training:
         return Epoch(self, number)
 
 
+@dataclass(frozen=True)
+class Group:
+    """The batches of one update."""
+
+    batches: list[Batch]
+    """those that this process learns from; at the end of a pass the last may be blank"""
+    count: int
+    """of all processes together"""
+
+
 class Epoch:
     """One pass over the pairs, in an order that the seed and the number of the pass decide.
 
     The chunks of the store are shuffled and looked at in windows of 256; within a window, pairs of nearly equal
     lengths make batches, and these are shuffled again. So memory holds the ids of one window, whatever the size of
-    the corpus, and a corpus of up to 262,144 pairs is one window, shuffled as a whole. What a batch is depends on
-    its number alone, not on those before it.
+    the corpus, and a corpus of up to 262,144 pairs is one window, shuffled as a whole. What a batch is, and what is
+    drawn when it is learnt from, depends on its number alone: not on those before it, nor on who learns from it.
     """
 
     def __init__(self, training: Training, number: int) -> None:
@@ -95,15 +116,42 @@ class Epoch:
     def __len__(self) -> int:
         return int(self._ends[-1])
 
+    def groups(self, begin: int, each: int, device: torch.device, share: tuple[int, int] = (0, 1)) -> Iterator[Group]:
+        """The batches from the number `begin` on for updates in which every process learns from `each`, in the last of
+        the pass perhaps fewer. `share` says which process this is, of how many: only its own batches are made."""
+        rank, size = share
+        makers = self._makers(begin, device)
+        while group := list(islice(makers, each * size)):
+            mine = [make() for make in group[rank::size]]
+            blanks = [blank(device)] * (math.ceil(len(group) / size) - len(mine))
+            yield Group(mine + blanks, len(group))
+
     def batches(self, begin: int, device: torch.device) -> Iterator[Batch]:
         """The batches from the number `begin` on."""
+        for make in self._makers(begin, device):
+            yield make()
+
+    def _makers(self, begin: int, device: torch.device) -> Iterator[Callable[[], Batch]]:
         first = int(np.searchsorted(self._ends, begin, side="right"))
         skip = begin - (int(self._ends[first - 1]) if first else 0)
         for window in range(first, len(self._windows)):
             rows, planned = self._rows(window), self._plan(window)
             for number, places in list(enumerate(planned))[skip:]:
-                yield self._batch(rows, places, (window, number), device)
+                yield partial(self._batch, rows, places, (window, number), device)
             skip = 0
+
+    def heaviest(self, device: torch.device) -> list[Batch]:
+        """The batches that take the most memory: the one of most tokens, padding included, and the one of the largest
+        area, which attention has a number for each place of. They may be the same."""
+        windows = [
+            weights(self._plan(window), self._training.store.lengths(self._windows[window][:, 0]))
+            for window in range(len(self._windows))
+        ]
+        found = (max((one[kind], window) for window, one in enumerate(windows)) for kind in (0, 1))
+        return [
+            self._batch(self._rows(window), self._plan(window)[number], (window, number), device)
+            for window, number in dict.fromkeys((window, number) for (_, number), window in found)
+        ]
 
     @cached_property
     def _ends(self) -> npt.NDArray[np.int64]:
@@ -159,7 +207,8 @@ class Epoch:
                 sampler.cut(side, generator, longest)
                 for sampler, side in zip(self._training.samplers, sides, strict=True)
             ]
-        return collate(sides[0], sides[1], device, self._links(rows, places, sides))
+        seed = int(self._generator(*which, 4).integers(2**62))
+        return collate(sides[0], sides[1], device, seed, self._links(rows, places, sides))
 
     def _links(self, rows: Rows, places: Places, sides: Sequence[Sequence[Ids]]) -> list[npt.NDArray[np.bool_]] | None:
         """The links between the tokens of some pairs, however they were cut; None where none are learnt from."""
@@ -170,3 +219,11 @@ class Epoch:
 
     def _generator(self, *numbers: int) -> np.random.Generator:
         return np.random.Generator(np.random.PCG64([self._seed, self._number, *numbers, 1 << 20]))
+
+
+def weights(planned: Sequence[Places], lengths: Sequence[npt.NDArray[np.int64]]) -> list[tuple[int, int]]:
+    """Of planned batches the most tokens and the largest area, each with the number of the batch that has it."""
+    sizes = np.array([[len(places), *(int(side[places].max()) + 1 for side in lengths)] for places in planned])
+    tokens = sizes[:, 0] * (sizes[:, 1] + sizes[:, 2])
+    area = tokens * (sizes[:, 1] + sizes[:, 2])
+    return [(int(kind.max()), int(kind.argmax())) for kind in (tokens, area)]

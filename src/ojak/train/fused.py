@@ -30,7 +30,7 @@ class FusedCrossEntropy(torch.autograd.Function):
         of_states, of_weight, of_bias = torch.empty_like(states), None, torch.zeros_like(bias)
         true, level = weight.new_zeros(()), weight.new_zeros(())
         even = smoothing / vocabulary
-        rows = min(count, max(1, CHUNK // vocabulary))
+        rows = max(1, min(count, CHUNK // vocabulary))
         room = states.new_empty(rows, vocabulary)
         for begin in range(0, count, rows):
             piece, words = states[begin : begin + rows], target[begin : begin + rows].unsqueeze(1)

@@ -25,12 +25,17 @@ class Display(Protocol):
 
 
 class History:
-    """Writes events. Those after `update` in an older history are dropped: the run goes on from there."""
+    """Writes events. Those after `update` in an older history are dropped: the run goes on from there, and a process
+    that was killed between a checkpoint and the event of it has that event written for it."""
 
     def __init__(self, run: Path, update: int, display: Display) -> None:
         self._path = run / "history.jsonl"
         if self._path.exists():
-            kept = [line for line in self._path.read_text(encoding="utf-8").split("\n") if _before(line, update)]
+            text = self._path.read_text(encoding="utf-8", errors="replace")
+            kept = [line for line in text.split("\n") if _before(line, update)]
+            event = {"event": "checkpoint", "update": update, "message": f"{update:08d}"}
+            if not any(event.items() <= json.loads(line).items() for line in kept):
+                kept.append(json.dumps(event))
             files.write(self._path, "".join(line + "\n" for line in kept))
         with files.explained(self._path):
             self._file = self._path.open("a", encoding="utf-8")
@@ -46,12 +51,39 @@ class History:
             self._board.write(event, update, {k: v for k, v in values.items() if isinstance(v, int | float)})
         self._display.event(entry)
 
+    def show(self, event: str, update: int, values: Mapping[str, float | str]) -> None:
+        """Shows an event between those that are written, where someone looks on."""
+        self._display.event({"event": event, "update": update, "live": True, **values})
+
+    def settle(self) -> None:
+        """Makes what was written last through a power cut, before a checkpoint counts on it."""
+        with files.explained(self._path):
+            os.fsync(self._file.fileno())
+
     def close(self) -> None:
-        """Finishes the files and the display."""
+        """Finishes the files."""
         for file in (self._file, self._board):
             with suppress(OSError):  # every event was flushed; what a full disk did not take was told then
                 file.close()
-        self._display.close()
+
+
+class Unwritten(History):
+    """The history of a process that is not the first, which writes down what all have seen."""
+
+    def __init__(self) -> None:
+        pass
+
+    def write(self, event: str, update: int, values: Mapping[str, float | str]) -> None:
+        pass
+
+    def show(self, event: str, update: int, values: Mapping[str, float | str]) -> None:
+        pass
+
+    def settle(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 class _Board:
@@ -101,6 +133,16 @@ def read_history(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.split("\n") if line]
 
 
+class Nothing:
+    """A display that shows nothing."""
+
+    def event(self, event: dict[str, Any]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 class Lines:
     """A display of plain lines on standard error, one update line every few seconds at most, after a `name`."""
 
@@ -110,7 +152,7 @@ class Lines:
     def event(self, event: dict[str, Any]) -> None:
         now = time.monotonic()
         if event["event"] == "update":
-            if now - self._last < self._every:
+            if event.get("live") or now - self._last < self._every:
                 return
             self._last = now
         print(f"{self._name}{describe(event)}", file=sys.stderr, flush=True)
@@ -144,7 +186,9 @@ class Bar:
 
 
 def display() -> Display:
-    """A bar on a terminal, lines elsewhere."""
+    """A bar on a terminal, lines elsewhere; of several processes the first alone shows anything."""
+    if os.environ.get("RANK", "0") != "0":
+        return Nothing()
     return Bar() if sys.stderr.isatty() else Lines()
 
 
@@ -152,9 +196,11 @@ def describe(event: dict[str, Any]) -> str:
     """An event as a line for a reader."""
     kind, update = event["event"], event["update"]
     if kind == "update":
+        held = size(event.get("gpu_memory") or event["memory"])
         return (
             f"update {update}, pass {event['epoch'] + 1}: loss {event['loss']:.3f}, "
-            f"{event['tokens_per_second']:,.0f} tokens/s, {clock(event['remaining'])} left at most"
+            f"{event['tokens_per_second']:,.0f} tokens/s, {held}, validation in {clock(event['validation_in'])}, "
+            f"{clock(event['remaining'])} left at most"
         )
     if kind == "validation":
         best = " (best so far)" if event["best"] else ""
@@ -168,6 +214,11 @@ def describe(event: dict[str, Any]) -> str:
 
 def _metrics(event: dict[str, Any]) -> str:
     return ", ".join(f"{name} {event[key]:.1f}" for key, name in (("bleu", "BLEU"), ("chrf", "chrF")) if key in event)
+
+
+def size(count: float) -> str:
+    """1234567890 → 1.2 GB; 45678901 → 46 MB"""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def clock(seconds: float) -> str:

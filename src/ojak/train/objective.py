@@ -30,6 +30,11 @@ class Objective:
     view: str = ""
     own_words: float = 0.0
 
+    @classmethod
+    def of_run(cls, recipe: Recipe, aligned: bool) -> Objective:
+        """What the recipe says, on data that are `aligned` or not."""
+        return cls(recipe.train, alignment_view(recipe) if aligned else "")
+
     def at(self, update: int) -> Objective:
         """What it is in update 1, 2, …"""
         return replace(self, own_words=share(update, self.config)) if self.config.sampled_words else self

@@ -15,6 +15,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Barrier
 from typing import TypeVar
 
@@ -25,6 +26,8 @@ from ojak.batch import Batch
 from ojak.config import Recipe, TrainConfig
 from ojak.model.dropout import drawn_from
 from ojak.model.seam import Seq2Seq
+from ojak.train.parallel import Processes, Room
+from ojak.train.sharding import in_pieces, own
 
 Found = TypeVar("Found")
 
@@ -60,11 +63,15 @@ def products(precision: str) -> Iterator[None]:
 class Working:
     """The models that compute while `learnt` learns. The first of them is `learnt` itself where nothing is rounded."""
 
-    def __init__(self, learnt: Seq2Seq, config: TrainConfig) -> None:
-        self.learnt, self._precision = learnt, config.precision
+    def __init__(self, learnt: Seq2Seq, config: TrainConfig, processes: Processes | None = None) -> None:
+        self.learnt, self._precision, self._processes = learnt, config.precision, processes or Processes()
+        weights = [weight for weight in learnt.parameters() if weight.requires_grad]
+        self._room = Room(weights) if self._processes.size > 1 and not in_pieces(learnt) else None
+        self._pieces = in_pieces(learnt)
         count = config.workers or (torch.get_num_threads() if learnt.device.type == "cpu" else 1)
+        count = 1 if self._pieces else count
         first = learnt
-        if config.precision == "bf16":
+        if config.precision == "bf16" and not self._pieces:
             words = {id(p) for m in (learnt.source, learnt.target, learnt.project) for p in m.parameters()}
             first = _copied(learnt, lambda p: p.detach() if id(p) in words else p.detach().to(torch.bfloat16))
         self.models = [first, *(_copied(first, lambda p: p.detach()) for _ in range(count - 1))]
@@ -78,17 +85,19 @@ class Working:
     def each(self, batches: Sequence[Batch], learn: Callable[[Seq2Seq, Batch], Found]) -> list[Found]:
         """What `learn` finds for every part of every batch; the parts of one batch are learnt from side by side.
 
-        Every part draws its dropout from a seed of its own, so that the workers' order changes nothing.
+        Every part draws its dropout from a seed of its own, so that the workers' order changes nothing. Gradients of
+        several batches are added up in the type of the weights that learn.
         """
         found: list[Found] = []
         with products(self._precision):
-            for batch in batches:
-                if self._pool is None:
-                    found.append(learn(self.models[0], batch))
-                    continue
-                parts = batch.parts(len(self.models))
-                seeds = torch.randint(2**62, (len(parts),)).tolist()
-                found += self._pool.map(lambda *given: _seeded(learn, *given), self.models, parts, seeds)
+            for place, batch in enumerate(batches):
+                if place:
+                    self._give()
+                if batch.seed is None:
+                    batch = replace(batch, seed=int(torch.randint(2**62, ())))
+                parts = batch.parts(len(self.models)) if self._pool else [batch]
+                workers = self._pool.map if self._pool else map
+                found += workers(lambda *given: _seeded(learn, *given), self.models, parts)
         return found
 
     @torch.no_grad()
@@ -100,26 +109,49 @@ class Working:
             torch._foreach_copy_([near for near, _ in rounded], [exact for _, exact in rounded])
 
     @torch.no_grad()
-    def give_gradients(self) -> None:
-        """Adds up the gradients of the models, always in the same order, and hands them to the weights that learn."""
+    def give_gradients(self) -> list[torch.Tensor]:
+        """Adds up the gradients of the models, always in the same order, and of all processes; hands them to the
+        weights that learn, and gives them, or this process's pieces."""
+        self._give()
+        if self._room:
+            self._processes.sum_gradients(self._room)
+        return [own(weight.grad) for weight in self.learnt.parameters() if weight.grad is not None]
+
+    def norm(self, gradients: list[torch.Tensor]) -> torch.Tensor:
+        """The length of the whole gradient."""
+        norm = nn.utils.get_total_norm(gradients)
+        return self._processes.sum(norm.square()).sqrt() if self._pieces else norm
+
+    @torch.no_grad()
+    def _give(self) -> None:
         for model in self.models:
             if model is self.learnt:
                 continue
             for learning, working in zip(self.learnt.parameters(), model.parameters(), strict=True):
-                if working.grad is not None:
-                    found = working.grad.to(learning.dtype)
-                    learning.grad = found if learning.grad is None else learning.grad.add_(found)
-                    working.grad = None
+                if working.grad is None:
+                    continue
+                if learning.grad is not None:
+                    learning.grad.add_(working.grad)
+                elif self._room:
+                    learning.grad = self._room.part[learning].copy_(working.grad)
+                else:
+                    learning.grad = working.grad.to(learning.dtype)
+                working.grad = None
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """The values, added up over all processes in place."""
+        return self._processes.sum(values)
 
 
 def _copied(model: Seq2Seq, make: Callable[[nn.Parameter], torch.Tensor]) -> Seq2Seq:
     """A model of the same modules with parameters of its own over what `make` gives, so with gradients of its own."""
-    own = {id(parameter): nn.Parameter(make(parameter), parameter.requires_grad) for parameter in model.parameters()}
+    own = {id(p): nn.Parameter(make(p), requires_grad=p.requires_grad) for p in model.parameters()}
     return copy.deepcopy(model, own)
 
 
-def _seeded(learn: Callable[[Seq2Seq, Batch], Found], model: Seq2Seq, part: Batch, seed: int) -> Found:
-    with drawn_from(seed):
+def _seeded(learn: Callable[[Seq2Seq, Batch], Found], model: Seq2Seq, part: Batch) -> Found:
+    assert part.seed is not None
+    with drawn_from(part.seed, model.device):
         return learn(model, part)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +16,28 @@ import torch
 
 from ojak import files
 from ojak.config import Recipe, read_recipe, read_toml, write_toml
-from ojak.corpus.prepare import prepare, reopen
+from ojak.corpus.prepare import Prepared, prepare, rejoin, reopen
 from ojak.errors import ModelError, UseError
 from ojak.model.build import build
 from ojak.model.folder import Alignment, Loaded, read_tokenizers, write_config
-from ojak.train import checkpoint
+from ojak.model.seam import Seq2Seq
+from ojak.train import checkpoint, memory
 from ojak.train.card import card
 from ojak.train.checkpoint import Progress
 from ojak.train.dataset import Dev, Training
 from ojak.train.frozen import freeze
-from ojak.train.history import Display, History, Lines, read_history
+from ojak.train.history import Display, History, Lines, Nothing, Unwritten, read_history
+from ojak.train.job import Job
 from ojak.train.loop import loop
+from ojak.train.meter import Meter
 from ojak.train.objective import alignment_view, check
+from ojak.train.parallel import Processes, joined, local, threads
 from ojak.train.precision import settled
+from ojak.train.selection import begin_again
+from ojak.train.sharding import scatter, shard
 from ojak.train.start import Start
+from ojak.train.stop import Interrupted, Stop, Stopped, stop_on_signals
+from ojak.train.trial import fit, with_budget
 from ojak.train.update import make_optimizer
 from ojak.train.validate import Validation
 from ojak.translate import Translator, pick_device
@@ -39,69 +49,89 @@ def train_run(
     """Trains as the nested `settings` say, over the preset for the corpus's size, and fills the run directory.
 
     With `resume` an unfinished run goes on from its newest checkpoint, or begins if it has none; only `train` settings
-    may then be given. Raises UseError (or its kin) for bad settings, pairs or directories.
+    may then differ from its recipe. Where torchrun started several processes, each calls this. Raises UseError (or its
+    kin) for bad settings, pairs or directories, and Interrupted when SIGINT or SIGTERM asks to stop.
     """
     run, shown = Path(run), display or Lines()
-    saved = checkpoint.checkpoints(run) if resume else []
-    tell = _teller(shown)
-    if resume:
-        recipe = _resumed(run, settings)
-        # What was learnt together stays together, whatever is installed now.
-        start = Start.of(Path(recipe.train.start), recipe) if recipe.train.start and not saved else None
-        learnt = read_tokenizers(run / "model", recipe.text) if saved else start.tokenizers if start else None
-        corpus = reopen(recipe, run / "data", tell, learnt, grown=bool(saved))
-    else:
-        if run.exists() and (not run.is_dir() or any(run.iterdir())):
-            raise UseError(f"The run directory must be new or empty, but {run} is not; choose another or add --resume.")
-        asked = read_recipe(settings)
-        start = Start.of(Path(asked.train.start), asked) if asked.train.start else None
+    with stop_on_signals() as stop:
+        try:
+            with joined() as processes:
+                stop.patient = processes.size > 1
+                return _train(settings, run, shown if processes.leads else Nothing(), resume, stop, processes)
+        except Stopped:
+            raise Interrupted(_how_to_go_on(run)) from None
+        finally:
+            shown.close()
 
-        def settle(recipe: Recipe) -> None:
-            if start:
-                start.check(recipe)
-            check(recipe)
-            files.write(run / "recipe.toml", write_toml(recipe))
 
-        with _nothing_left(run):
-            base, tokenizers = (start.settings, start.tokenizers) if start else ({}, None)
-            corpus = prepare(settings, run / "data", tell, settle, base, tokenizers)
-            Dev(corpus.dev, corpus.source, corpus.target, corpus.recipe)  # a fault in these pairs is told now
-    recipe = corpus.recipe
-    if recipe.train.threads:
-        torch.set_num_threads(recipe.train.threads)
+def _train(
+    settings: Mapping[str, Any], run: Path, shown: Display, resume: bool, stop: Stop, processes: Processes
+) -> Validation:
+    begun = _begun(settings, run, _teller(shown), resume, processes)
+    corpus, recipe = begun.corpus, begun.corpus.recipe
+    if recipe.train.threads or processes.size > 1:
+        torch.set_num_threads(recipe.train.threads or threads())
 
-    device = pick_device(recipe.train.device)
+    device = local(pick_device(recipe.train.device))
+    processes.link(device)
     recipe = settled(recipe, device)
 
     source, target = corpus.source, corpus.target
-    training, dev = Training(corpus.store, source, target, recipe), Dev(corpus.dev, source, target, recipe)
     torch.manual_seed(recipe.seed)
     model = build(recipe.model, len(source), len(target), recipe.text.shared)
-    if start:
-        start.give(model, source, target)
+    if begun.start:
+        begun.start.give(model, source, target)
     freeze(model, recipe.train.freeze)
-    model.to(device)
+    sharded = recipe.train.sharding == "fsdp" and processes.size > 1
+    model.to("cpu" if sharded else device)
+    learnt = shard(model, device, processes) if sharded else model
     translator = Translator(Loaded(model, source, target, recipe.search, recipe.languages))
-    optimizer = make_optimizer(model, recipe.train)
+    optimizer = make_optimizer(learnt, recipe.train)
 
-    progress = Progress(data=corpus.fingerprint)
-    if saved:
-        progress = checkpoint.load(saved[-1], model, optimizer, progress.data)
-        if settings:  # perhaps the user wants more of a run that had come to its end
+    progress, damaged = Progress(data=corpus.fingerprint), list[str]()
+    progress.group = recipe.train.accumulate * processes.size
+    told = _together(recipe.train.accumulate, processes.size, progress.group)
+    if begun.saved:
+        progress, damaged = _loaded(run, model, optimizer, progress.data, processes)
+        told = _together(recipe.train.accumulate, processes.size, progress.group)
+        progress.group = recipe.train.accumulate * processes.size
+        if "learning_rate" in begun.changed:  # what it was lowered to is not what is wanted now
+            progress.slower = 1.0
+        if begun.changed and progress.ended:  # perhaps the user wants more of a run that had come to its end
             progress.ended = ""
-        elif progress.ended and (end := _end(run)):
+            processes.first(lambda: begin_again(run))
+        elif end := processes.told(_end(run) if processes.leads and progress.ended else None):
             shown.event(end)
-            shown.close()
             return Validation(end["nll"], end["bleu"], end["chrf"])
-    files.write(run / "recipe.toml", write_toml(recipe))
-    if not saved:
-        head = Alignment(alignment_view(recipe), recipe.train.alignment_step) if training.aligned else None
-        write_config(run / "model", recipe, source, target, head)
+    processes.spread(model)
+    scatter(model, learnt)
+
+    def data(recipe: Recipe) -> tuple[Training, Dev]:
+        return Training(corpus.store, source, target, recipe), Dev(corpus.dev, source, target, recipe)
+
+    (training, dev), smaller = data(recipe), ""
+    if learnt is model:  # of one in pieces no process could try alone
+        recipe, (training, dev), smaller = fit(recipe, data, model, optimizer)
+        budget = min(processes.gathered(recipe.train.batch_tokens))
+        if budget < recipe.train.batch_tokens:
+            recipe = with_budget(recipe, budget)
+            training, dev = data(recipe)
+    history: History = Unwritten()
+    if processes.leads:
+        files.write(run / "recipe.toml", write_toml(recipe))
+        if not begun.saved:
+            head = Alignment(alignment_view(recipe), recipe.train.alignment_step) if training.aligned else None
+            write_config(run / "model", recipe, source, target, head)
+        history = History(run, progress.update, shown)
     left_out = corpus.left_out + training.skipped + dev.skipped
-    history = History(run, progress.update, shown)
     try:
+        message = (
+            f"Training on {len(training):,} pairs, {model.parameter_count():,} parameters, vocabularies of "
+            f"{len(source):,} and {len(target):,}, on {model.device}; {len(dev):,} pairs held out; {left_out:,} pairs "
+            "left out as empty, too long or like those held out."
+        )
         history.write(
-            "resume" if progress.update else "start",
+            "resume" if begun.saved else "start",
             progress.update,
             {
                 "parameters": model.parameter_count(),
@@ -109,17 +139,96 @@ def train_run(
                 "dev": len(dev),
                 "source_vocabulary": len(source),
                 "target_vocabulary": len(target),
+                "batch_tokens": recipe.train.batch_tokens,
                 "versions": versions(),
-                "message": f"Training on {len(training):,} pairs, {model.parameter_count():,} parameters, "
-                f"vocabularies of {len(source):,} and {len(target):,}, on {model.device}; {len(dev):,} pairs "
-                f"held out; {left_out:,} pairs left out as empty, too long or like those held out.",
+                "processes": processes.size,
+                **memory.on_device(device),
+                "message": " ".join(filter(None, [*damaged, message, told, smaller])),
             },
         )
-        found = loop(run, recipe, translator, optimizer, training, dev, progress, history)
+        meter = Meter(progress, device)
+        job = Job(run, recipe, translator, learnt, optimizer, training, dev, progress, history, meter, stop, processes)
+        found = loop(job)
     finally:
         history.close()
-    files.write(run / "model" / "README.md", card(recipe, progress, found, model.parameter_count(), len(training)))
+    about = card(recipe, progress, found, model.parameter_count(), len(training))
+    processes.first(lambda: files.write(run / "model" / "README.md", about))
     return found
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What a run begins with, or goes on from."""
+
+    corpus: Prepared
+    start: Start | None
+    """what the weights begin with"""
+    saved: bool
+    """whether there is a checkpoint"""
+    changed: Sequence[str] = ()
+    """the `train` settings that are others than before"""
+
+
+def _begun(
+    settings: Mapping[str, Any], run: Path, tell: Callable[[str], None], resume: bool, processes: Processes
+) -> _Begun:
+    """Process 0 makes the corpus ready; the others wait, and open it."""
+    if not processes.leads:
+        said, saved, changed = processes.told(("", False, [""]))
+        return _Begun(rejoin(read_recipe(tomllib.loads(said)), run / "data"), None, saved, changed)
+    saved = bool(checkpoint.checkpoints(run)) if resume else False
+    if resume and (asked := _resumed(run, settings)):
+        recipe, changed = asked
+        # What was learnt together stays together, whatever is installed now.
+        start = Start.of(Path(recipe.train.start), recipe) if recipe.train.start and not saved else None
+        learnt = read_tokenizers(run / "model", recipe.text) if saved else start.tokenizers if start else None
+        begun = _Begun(reopen(recipe, run / "data", tell, learnt, grown=saved), start, saved, changed)
+    else:
+        begun = _Begun(*_new(settings, run, tell), saved)
+    processes.told((write_toml(begun.corpus.recipe), saved, begun.changed))
+    return begun
+
+
+def _loaded(
+    run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, data: str, processes: Processes
+) -> tuple[Progress, list[str]]:
+    """Puts back the newest checkpoint that is whole; the others follow process 0, which sets damaged ones aside."""
+    if not processes.leads:
+        folder = run / "state" / f"{processes.told(0):08d}"
+        return checkpoint.load(folder, model, optimizer, data), []
+    progress, damaged = checkpoint.load_newest(run, model, optimizer, data)
+    checkpoint.tidy(run)
+    processes.told(progress.update)
+    return progress, damaged
+
+
+def _new(settings: Mapping[str, Any], run: Path, tell: Callable[[str], None]) -> tuple[Prepared, Start | None]:
+    """The corpus of a new run, and what its weights start from."""
+    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+        raise UseError(f"The run directory must be new or empty, but {run} is not; choose another or add --resume.")
+    asked = read_recipe(settings)
+    start = Start.of(Path(asked.train.start), asked) if asked.train.start else None
+
+    def settle(recipe: Recipe) -> None:
+        if start:
+            start.check(recipe)
+        check(recipe)
+        files.write(run / "recipe.toml", write_toml(recipe))
+
+    with _nothing_left(run):
+        base, tokenizers = (start.settings, start.tokenizers) if start else ({}, None)
+        corpus = prepare(settings, run / "data", tell, settle, base, tokenizers)
+        Dev(corpus.dev, corpus.source, corpus.target, corpus.recipe)  # a fault in these pairs is told now
+    return corpus, start
+
+
+def _together(accumulate: int, size: int, before: int) -> str:
+    """How many batches an update takes, where it is more than one, or was another number before."""
+    now = size * accumulate
+    if now == before == 1:
+        return ""
+    each = f"An update takes {now} batches: {accumulate} for each of {size} processes"
+    return f"{each}." if now == before else f"{each}; until now it took {before}."
 
 
 def versions() -> str:
@@ -135,23 +244,39 @@ def _end(run: Path) -> dict[str, Any] | None:
     return last if last.get("event") == "end" else None
 
 
-def _resumed(run: Path, settings: Mapping[str, Any]) -> Recipe:
+def _resumed(run: Path, settings: Mapping[str, Any]) -> tuple[Recipe, list[str]] | None:
+    """The recipe of a begun run with the settings over it, and which of `train` they change; None where nothing is
+    begun and the settings tell what to begin, so that one command both begins a run and goes on with it."""
     if not (run / "recipe.toml").is_file():
+        if settings.get("data", {}).get("pairs"):
+            return None
         raise ModelError(f"A run to resume must hold recipe.toml, but {run} does not; start it without --resume.")
-    others = sorted(set(settings) - {"train"})
+    before = read_recipe(read_toml(run / "recipe.toml"))
+    recipe = read_recipe(read_toml(run / "recipe.toml"), settings)
+    differs = {name for name in Recipe.model_fields if getattr(recipe, name) != getattr(before, name)}
+    others = differs - {"train"}
     if others:
         raise UseError(
-            f"A run is resumed with its own recipe, of which only train.* may be changed, but {', '.join(others)} was "
-            "given as well; leave it out, or start another run."
+            "A run is resumed with its own recipe, of which only train.* may be changed, but "
+            f"{', '.join(sorted(others))} would be another; leave it out, or start another run."
         )
-    before = read_toml(run / "recipe.toml")
-    frozen = settings.get("train", {}).get("freeze")
-    if frozen is not None and list(frozen) != before["train"].get("freeze", []):
+    if recipe.train.freeze != before.train.freeze:
         raise UseError(
             "What is frozen is settled when a run begins, but train.freeze was given another value; leave it out, or "
             "start another run from this one (--from)."
         )
-    return read_recipe(before, settings)
+    named = settings.get("train", {})
+    return recipe, [name for name in named if getattr(recipe.train, name) != getattr(before.train, name)]
+
+
+def _how_to_go_on(run: Path) -> str:
+    """What is kept of a run that was stopped at once."""
+    go_on = f"go on with: ojak train --out {run} --resume"
+    if saved := checkpoint.checkpoints(run):
+        return f"stopped; saved at update {int(saved[-1].name)}; {go_on}"
+    if (run / "recipe.toml").is_file():
+        return f"stopped before the first update; {go_on}"
+    return "stopped before anything was kept; begin again with the same command"
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from ojak.batch import Batch
 from ojak.config import TrainConfig
@@ -30,6 +30,11 @@ class Updated:
     tokens: int
     """real target tokens"""
 
+    @property
+    def finite(self) -> bool:
+        """Whether the step was taken: one with a loss or a gradient that is not a finite number is not."""
+        return math.isfinite(self.loss) and math.isfinite(self.gradient)
+
 
 def make_optimizer(model: Seq2Seq, config: TrainConfig) -> torch.optim.Optimizer:
     """Adam (Kingma and Ba 2015) or AdamW; norms, biases and vectors are not decayed."""
@@ -50,26 +55,33 @@ def update(
     config: TrainConfig,
     objective: Objective | None = None,
 ) -> Updated:
-    """Learns from the batches together: one step down the gradient of their mean loss a token. The loss is that of the
-    translation, or what the `objective` says."""
+    """Learns from the batches, and those of the other processes, together: one step down the gradient of their mean
+    loss a token, if both are finite. The loss is that of the translation, or what the `objective` says."""
     learnt = objective or Objective(config)
-    tokens = sum(batch.tokens for batch in batches)
     optimizer.zero_grad()
     working.take_weights()
 
     def learn(model: Seq2Seq, batch: Batch) -> Loss:
         found = learnt.of(model, batch)
-        # Sums, divided once by the tokens of the whole update: how it was cut into batches changes nothing.
-        (found.smoothed / tokens).backward()
+        found.smoothed.backward()
         return Loss(found.smoothed.detach(), found.plain)
 
     losses = working.each(batches, learn)
-    loss = torch.stack([part.smoothed for part in losses]).sum()
-    nll = torch.stack([part.plain for part in losses]).sum()
-    working.give_gradients()
-    norm = nn.utils.clip_grad_norm_(working.learnt.parameters(), config.clip or torch.inf)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.step()
-    ema.take(optimizer, config.ema)
-    return Updated(float(loss) / tokens, float(nll) / tokens, float(norm), tokens)
+    # Sums, divided once by the tokens of the whole update: how it was cut into batches, and who learnt from them,
+    # changes nothing.
+    sums = torch.zeros(3, dtype=torch.float64, device=working.learnt.device)
+    sums[2] = sum(batch.tokens for batch in batches)
+    for part in losses:
+        sums[:2] += torch.stack([part.smoothed, part.plain])
+    loss, nll, tokens = working.sum(sums)
+    gradients = working.give_gradients()
+    norm = working.norm(gradients) / tokens
+    factor = torch.clamp((config.clip or torch.inf) / (norm + 1e-6), max=1) / tokens
+    torch._foreach_mul_(gradients, factor.to(gradients[0].dtype))
+    seen = Updated(float(loss / tokens), float(nll / tokens), float(norm), int(tokens))
+    if seen.finite:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+        ema.take(optimizer, config.ema)
+    return seen

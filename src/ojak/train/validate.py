@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 
@@ -11,6 +12,7 @@ from ojak.config import Recipe
 from ojak.evaluate import metrics
 from ojak.search.forced import score
 from ojak.train.dataset import Dev
+from ojak.train.parallel import Processes
 from ojak.translate import Translator
 
 
@@ -22,6 +24,17 @@ class Validation:
     """nats a target token, end of sentence included"""
     bleu: float
     chrf: float
+    asked: int = 0
+    """different sentences that were translated"""
+    outputs: int = 0
+    """different translations of them"""
+    example: str = ""
+    """one of these"""
+
+    @property
+    def alike(self) -> bool:
+        """Whether different sentences have all been translated as one: the model has collapsed, or has hardly begun."""
+        return self.asked > 1 and self.outputs == 1
 
     @property
     def perplexity(self) -> float:
@@ -30,34 +43,44 @@ class Validation:
 
     def as_dict(self) -> dict[str, float]:
         """The numbers of a history event."""
-        return {"nll": self.nll, "perplexity": self.perplexity, "bleu": self.bleu, "chrf": self.chrf}
+        scores = {"nll": self.nll, "perplexity": self.perplexity, "bleu": self.bleu, "chrf": self.chrf}
+        return {**scores, "outputs": self.outputs}
 
     def better(self, metric: str) -> float:
         """The number to make large."""
         return {"bleu": self.bleu, "chrf": self.chrf, "loss": -self.nll}[metric]
 
 
-def validate(translator: Translator, dev: Dev, recipe: Recipe) -> Validation:
-    """Scores all dev pairs with teacher forcing, and translates some of them greedily."""
+def validate(translator: Translator, dev: Dev, recipe: Recipe, processes: Processes | None = None) -> Validation:
+    """Scores all dev pairs with teacher forcing, and translates some of them greedily; each process its share."""
+    processes = processes or Processes()
     model = translator.model
     training = model.training
     model.eval()
     total = torch.zeros((), dtype=torch.float64)
     tokens = 0
     with torch.inference_mode():
-        for batch in dev.batches(model.device):
+        for batch in islice(dev.batches(model.device), processes.rank, None, processes.size):
             total += score(model, model(batch.source, batch.target_in).states, batch.target_out).sum().cpu()
             tokens += batch.tokens
     # Spread over all pairs: files are often sorted, and several of them one after the other.
     count = min(recipe.train.dev_sentences, len(dev.pairs))
     shown = [dev.pairs[place * len(dev.pairs) // count] for place in range(count)]
     greedy = recipe.search.model_copy(update={"beam": 1, "n_best": 1})
-    found = [translation.text for translation in translator.translate([pair.source for pair in shown], greedy)]
+    mine = [translation.text for translation in translator.translate([p.source for p in shown[processes.mine]], greedy)]
+    parts = processes.gathered((float(total), tokens, mine))
+    found = [parts[place % processes.size][2][place // processes.size] for place in range(count)]
     references = [pair.target for pair in shown]
     how = recipe.languages[1], recipe.text.lowercase
     model.train(training)
+    nll = -sum(part[0] for part in parts) / sum(part[1] for part in parts)
+    scores = metrics.bleu(found, references, *how).value, metrics.chrf(found, references, *how).value
+    nll, bleu, chrf = processes.told((nll, *scores))  # to the bit the same for all, who decide by it
     return Validation(
-        nll=-float(total) / tokens,
-        bleu=metrics.bleu(found, references, *how).value,
-        chrf=metrics.chrf(found, references, *how).value,
+        nll=nll,
+        bleu=bleu,
+        chrf=chrf,
+        asked=len({pair.source for pair in shown}),
+        outputs=len(set(found)),
+        example=found[0],
     )

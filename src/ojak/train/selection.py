@@ -1,0 +1,157 @@
+"""Validation while a run goes on, and which weights it leaves: the best ones, or the average of the last.
+
+state/best.safetensors             the best weights so far; the model directory has them too, until the end
+state/average/NNNNNNNN.safetensors the weights of the last validations
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from ojak import files
+from ojak.model.folder import put_weights, read_weights, weights_of, write_weights
+from ojak.train import checkpoint, ema
+from ojak.train.checkpoint import Progress
+from ojak.train.job import Job
+from ojak.train.stop import Stopped
+from ojak.train.validate import Validation, validate
+
+
+def judge(job: Job) -> None:
+    """Validates; keeps the weights if they are the best so far, and for the average; stops when patience is over.
+
+    A signal stops the validation at once, which is then still due.
+    """
+    config, progress = job.recipe.train, job.progress
+    progress.unjudged = True
+    if job.stop.patient and job.stopping():  # where one alone must not leave the others behind
+        raise Stopped
+    with job.meter.apart("validation"), ema.averaged(job.optimizer):
+        model = job.whole()
+        with job.stop.now():
+            found = _validated(job)
+        value = found.better(config.metric)
+        best = progress.best is None or value > progress.best
+        job.processes.first(lambda: _keep(job, weights_of(model), best))
+        if best:
+            progress.best, progress.best_update, progress.worse = value, progress.update, 0
+        else:
+            progress.worse += 1
+            if config.patience and progress.worse >= config.patience and not progress.ended:
+                progress.ended = f"no better {config.metric} in {progress.worse} validations"
+    progress.unjudged = False
+    took = {"took": job.meter.took("validation")}
+    job.history.write("validation", progress.update, {**found.as_dict(), "best": int(best), **took})
+    _notice_collapse(job, found)
+
+
+def finish(job: Job) -> Validation:
+    """Leaves in the model directory the best weights or the average of the last ones, whichever does better."""
+    model, progress, metric = job.translator.model, job.progress, job.recipe.train.metric
+    alone = job.processes.first
+    alone(lambda: None if _best(job.run).exists() else begin_again(job.run))  # it was not validated in this run
+    with job.stop.now():
+        _put(job, [_best(job.run)])
+        best, which = _validated(job), f"the best weights, of update {progress.best_update}"
+        averaged, last = None, [Path(name) for name in job.processes.told([*map(str, _averageable(job.run, progress))])]
+        if len(last) > 1:
+            _put(job, last)
+            averaged = _validated(job)
+    if averaged and averaged.better(metric) > best.better(metric):
+        best, which = averaged, f"the average of the last {len(last)} validated weights"
+        alone(lambda: write_weights(_model(job.run), weights_of(model)))
+    else:
+        _put(job, [_best(job.run)])
+        alone(lambda: files.link(_best(job.run), _model(job.run)))
+    # For whoever asks for more of this run, or resumes it from an earlier checkpoint.
+    progress.best = best.better(metric)
+    alone(lambda: checkpoint.save_progress(job.run, progress))
+    model.eval()
+    spent = {"seconds": progress.seconds, "tokens": progress.tokens}
+    job.history.write("end", progress.update, {"reason": progress.ended, "weights": which, **spent, **best.as_dict()})
+    return best
+
+
+def _validated(job: Job) -> Validation:
+    model = job.translator.model
+    home = model.device
+    model.to(job.learnt.device)  # of a model in pieces the whole lies elsewhere
+    found = validate(job.translator, job.dev, job.recipe, job.processes)
+    model.to(home)
+    return found
+
+
+def _keep(job: Job, weights: dict[str, torch.Tensor], best: bool) -> None:
+    """Writes the weights that may enter the average, removes those too old for it, and keeps them if they are best."""
+    average, kept = job.recipe.train.average, _averaged(job.run) / f"{job.progress.update:08d}.safetensors"
+    if average > 1:
+        write_weights(kept, weights)
+        for old in _averageable(job.run, job.progress)[:-average]:
+            old.unlink()
+    if best:
+        if average > 1:
+            files.link(kept, _best(job.run))
+        else:
+            write_weights(_best(job.run), weights)
+        files.link(_best(job.run), _model(job.run))
+
+
+def _put(job: Job, parts: list[Path]) -> None:
+    """Puts the average of the weights in these files into the model of every process."""
+    model = job.translator.model
+    job.processes.first(lambda: put_weights(model, _mean(parts), parts[0]))
+    job.processes.spread(model)
+
+
+def begin_again(run: Path) -> None:
+    """Makes what a finished run left its best weights, for more updates to do better than."""
+    files.link(_model(run), _best(run))
+
+
+def _notice_collapse(job: Job, found: Validation) -> None:
+    """Tells when all outputs have become alike: at once if they were not before; the second time in a row at the
+    beginning, where it is usual."""
+    progress = job.progress
+    if not found.alike:
+        progress.alike, progress.differed = 0, True
+        return
+    progress.alike += 1
+    if progress.alike == (1 if progress.differed else 2):
+        job.history.write(
+            "collapse",
+            progress.update,
+            {
+                "message": f"all {found.asked} sentences are translated alike, as “{found.example[:60]}”: the decoder "
+                "no longer listens to the source, only to what it said before. If this lasts, try a lower "
+                "train.learning_rate, a longer train.warmup, or model.norm=pre for a Transformer; and see with "
+                "`ojak corpus inspect` whether the two sides of the pairs belong together."
+            },
+        )
+
+
+def _mean(parts: list[Path]) -> dict[str, torch.Tensor]:
+    """The average of the weights in these files."""
+    if len(parts) == 1:
+        return read_weights(parts[0])
+    weights = [read_weights(file) for file in parts]
+    return {name: torch.stack([part[name] for part in weights]).mean(0) for name in weights[0]}
+
+
+def _model(run: Path) -> Path:
+    return run / "model" / "weights.safetensors"
+
+
+def _best(run: Path) -> Path:
+    return run / "state" / "best.safetensors"
+
+
+def _averaged(run: Path) -> Path:
+    return run / "state" / "average"
+
+
+def _averageable(run: Path, progress: Progress) -> list[Path]:
+    """The weights kept for the average, oldest first; of validations that a resumed run has not come to yet, none."""
+    kept = sorted(_averaged(run).glob("*.safetensors"))
+    return [file for file in kept if int(file.stem) <= progress.update]

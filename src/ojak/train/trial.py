@@ -1,0 +1,168 @@
+"""Before the first step: whether the heaviest batches fit into memory, and a smaller budget of tokens where they do
+not.
+
+A GPU, and a limit on the address space, refuse memory with an error. Linux does not: it ends the process later. So on a
+CPU the peak of a batch is foretold from those of an eighth and a quarter of it, and compared with what is left, before
+the whole of it is tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+import torch
+
+from ojak.batch import Batch
+from ojak.config import Recipe
+from ojak.errors import OjakError
+from ojak.model.seam import Seq2Seq
+from ojak.search.forced import score
+from ojak.train import memory
+from ojak.train.dataset import Dev, Training
+from ojak.train.objective import Objective
+from ojak.train.parallel import neighbours
+from ojak.train.precision import Working
+from ojak.train.update import update
+
+SPARE = 0.95
+"""share of what is left that may be taken"""
+REFUSED = ("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc", "could not create a memory")
+"""what torch and oneDNN say when the system refuses memory"""
+
+Data = tuple[Training, Dev]
+
+
+class _TooLarge(Exception):
+    """The batches do not fit. `share` of them might."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+
+class _Idle(torch.optim.SGD):
+    """An optimizer that takes no step."""
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Nothing."""
+
+
+def fit(
+    recipe: Recipe, data: Callable[[Recipe], Data], model: Seq2Seq, optimizer: torch.optim.Optimizer
+) -> tuple[Recipe, Data, str]:
+    """The recipe with a `train.batch_tokens` that fits into memory, the data of it, and what to tell if it was made
+    smaller. Weights, optimizer, gradients and random numbers are as before.
+
+    Raises OjakError when not even the longest pair fits alone.
+    """
+    asked = recipe.train.batch_tokens
+    while True:
+        training, dev = data(recipe)
+        learn, look = training.epoch(0).heaviest(model.device), dev.heaviest(model.device)
+        try:
+            with _nothing_changed(model):
+                _try(recipe, Objective.of_run(recipe, training.aligned), model, optimizer, learn, look)
+        except _TooLarge as found:
+            budget = recipe.train.batch_tokens
+            longest = max(max(batch.source.shape[1], batch.target_in.shape[1]) for batch in (*learn, *look))
+            if budget <= longest:
+                raise OjakError(
+                    f"A pair of {longest} tokens must fit into memory with the model and its optimizer, but does not. "
+                    "Make model.width or the layers smaller, lower model.max_length, or free memory."
+                ) from None
+            recipe = with_budget(recipe, max(longest, min(budget - 1, int(budget * found.share))))
+        else:
+            budget = recipe.train.batch_tokens
+            told = (
+                f"The heaviest batches did not fit into memory, so train.batch_tokens is {budget} instead of {asked}."
+                if budget != asked
+                else ""
+            )
+            return recipe, (training, dev), told
+
+
+def with_budget(recipe: Recipe, budget: int) -> Recipe:
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"batch_tokens": budget})})
+
+
+def _try(
+    recipe: Recipe,
+    objective: Objective,
+    model: Seq2Seq,
+    optimizer: torch.optim.Optimizer,
+    learn: Sequence[Batch],
+    look: Sequence[Batch],
+) -> None:
+    """Learns from the batches and looks at others as training does, without a step. Raises _TooLarge."""
+    # What the optimizer will gather: two numbers for each weight, or three, when it takes its first step.
+    numbers = 3 if recipe.train.ema else 2
+    pending = [] if optimizer.state else [weight for weight in model.parameters() for _ in range(numbers)]
+    ceiling = _ceiling(model.device, sum(weight.nbytes for weight in pending))
+    try:
+        held = [torch.empty_like(weight) for weight in pending]
+        with closing(Working(model, recipe.train)) as working:
+            idle = _Idle(model.parameters(), lr=0.0)
+            model.train()
+            for batch in learn:
+                _watched(batch, ceiling, lambda part: update(working, [part], idle, 0.0, recipe.train, objective))
+        idle.zero_grad()
+        model.eval()
+        for batch in look:
+            _watched(batch, ceiling, lambda part: _score(model, part))
+        del held
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or any(words in str(error).lower() for words in REFUSED):
+            raise _TooLarge(0.5) from None
+        raise
+
+
+@torch.inference_mode()
+def _score(model: Seq2Seq, batch: Batch) -> None:
+    score(model, model(batch.source, batch.target_in).states, batch.target_out)
+
+
+def _watched(batch: Batch, ceiling: int | None, work: Callable[[Batch], object]) -> None:
+    """Works on the batch, after parts of it have shown that it will fit. Raises _TooLarge."""
+    if ceiling is None:
+        work(batch)
+        return
+    size = len(batch.source)
+    eighth, quarter = (batch.parts(count)[0] for count in (8, 4))
+    seen = []
+    for part in (eighth, quarter, batch):
+        if part is batch and len(seen) == 2 and seen[1] > seen[0]:
+            (few, small), (more, large) = (len(eighth.source), seen[0]), (len(quarter.source), seen[1])
+            if more > few and large + (large - small) * (size - more) / (more - few) > ceiling:
+                fits = few + (ceiling - small) * (more - few) / (large - small)
+                raise _TooLarge(min(0.9, max(0.1, fits / size)))
+        memory.forget_peak()
+        work(part)
+        seen.append(memory.peak())
+        if seen[-1] > ceiling:
+            raise _TooLarge(0.5)
+
+
+def _ceiling(device: torch.device, pending: int) -> int | None:
+    """The most bytes that this process may hold, where nobody refuses them; None where an error does, or if unknown."""
+    left = memory.available() if device.type == "cpu" else None
+    left = None if left is None else left // neighbours()
+    return None if left is None else memory.resident() + int(SPARE * left) - pending
+
+
+@contextmanager
+def _nothing_changed(model: Seq2Seq) -> Iterator[None]:
+    """Puts random numbers, gradients and the model's mode back after the block."""
+    training, random = model.training, torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state(model.device) if model.device.type == "cuda" else None
+    try:
+        yield
+    finally:
+        model.train(training)
+        model.zero_grad()
+        torch.set_rng_state(random)
+        if cuda is not None:
+            torch.cuda.set_rng_state(cuda, model.device)
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(model.device)

@@ -1,0 +1,432 @@
+"""What may happen to a run: killed, stopped, without disk or memory, with a loss that is no number. Whatever it is, the
+run ends as if nothing had happened, or says what did."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import breaking
+import pytest
+import tiny
+import torch
+from zoo import make
+
+import ojak
+from ojak.batch import collate, plan
+from ojak.config import TrainConfig, read_recipe, read_toml, write_toml
+from ojak.train import memory, meter, objective, selection, trial
+from ojak.train import update as updating
+from ojak.train.checkpoint import Progress
+from ojak.train.dataset import weights
+from ojak.train.history import Lines, describe, read_history
+from ojak.train.loss import Loss
+from ojak.train.precision import Working
+from ojak.train.validate import Validation
+
+RECURRENT = {"architecture": "recurrent", "embedding": 8, "width": 12, "dropout": 0.2}
+TRANSFORMER = {
+    "architecture": "transformer",
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "width": 16,
+    "heads": 2,
+    "feed_forward": 16,
+    "dropout": 0.1,
+}
+RUNS: dict[str, dict[str, Any]] = {
+    "gru-additive-fp32": {"model": {**RECURRENT, "attention": "additive"}, "train": {"precision": "fp32"}},
+    "lstm-none-bf16": {"model": {**RECURRENT, "cell": "lstm", "attention": "none"}, "train": {"precision": "bf16"}},
+    "rnn-dot-exact-2-workers": {
+        "model": {**RECURRENT, "cell": "rnn", "attention": "dot", "acts": "after"},
+        "train": {"precision": "exact", "workers": 2},
+    },
+    "transformer-bf16-2-workers": {
+        "text": {"kind": "unigram", "size": 320, "shared": True, "sample": 0.2},
+        "model": TRANSFORMER,
+        "train": {"precision": "bf16", "workers": 2, "schedule": "cosine", "patience": 2, "metric": "loss"},
+    },
+    "transformer-fp32": {"model": TRANSFORMER, "train": {"precision": "fp32", "average": 0}},
+}
+"""runs of every kind of model, in every precision, with workers and without"""
+
+
+class Case:
+    """A run that nothing disturbs, and others of the same recipe that something does."""
+
+    def __init__(self, folder: Path, name: str, server: breaking.Server, poison: float | None = None) -> None:
+        self._folder, self._server, self._count, self._poison = folder / name, server, 0, poison
+        self._folder.mkdir()
+        self._recipe = self._folder / "recipe.toml"
+        settings = tiny.settings(tiny.corpus(self._folder), RUNS[name])
+        self._recipe.write_text(write_toml(read_recipe(settings)), encoding="utf-8")
+        self.uncut = self._folder / "uncut"
+        ended = self.train(self.uncut)
+        assert ended.code == 0, ended.messages
+        self.places = ended.places
+
+    def new(self) -> Path:
+        self._count += 1
+        return self._folder / f"run-{self._count}"
+
+    def train(self, run: Path, place: tuple[str, int] | None = None) -> breaking.Ended:
+        """Begins the run, or goes on with it if it has begun."""
+        begun = (run / "recipe.toml").exists()
+        if not begun:  # killed before it had said what it was: the user removes it, and begins again
+            shutil.rmtree(run, ignore_errors=True)
+        words = ["--resume"] if begun else ["--recipe", str(self._recipe)]
+        return self._server.train(words, run, place, self._poison)
+
+    def break_at(self, *places: tuple[str, int]) -> list[str]:
+        """Lets a run break at each of the places, one after the other, and come to its end. What is not as in the run
+        that nothing disturbed."""
+        run = self.new()
+        for place in places:
+            ended = self.train(run, place)
+            if ended.code not in (0, -9):
+                return [f"{place}: exit code {ended.code}, {ended.messages[-500:]}"]
+        ended = self.train(run)
+        if ended.code:
+            return [f"{places}: not resumed: {ended.messages[-500:]}"]
+        found = [f"{places}: {what} differs" for what in differences(run, self.uncut)]
+        shutil.rmtree(run)
+        return found
+
+    def draw(self, generator: random.Random) -> tuple[str, int]:
+        """A place to be killed at, of any kind."""
+        kind = generator.choice(breaking.KILLS)
+        return kind, generator.randint(1, self.places.get(kind, 1500))
+
+
+def differences(run: Path, uncut: Path) -> list[str]:
+    """What of a run is not as it is in another: files of weights and states, progress, history, card, leftovers."""
+    here, there = tiny.state(run), tiny.state(uncut)
+    found = [name for name in sorted(here.keys() | there.keys()) if here.get(name) != there.get(name)]
+    if tiny.history(run) != tiny.history(uncut):
+        found.append("history.jsonl")
+    cards = [(one / "model" / "README.md").read_text(encoding="utf-8").partition("minutes")[2] for one in (run, uncut)]
+    if cards[0] != cards[1]:
+        found.append("README.md")
+    names = [{path.relative_to(one).as_posix() for path in one.rglob("*")} for one in (run, uncut)]
+    return found + sorted(name for name in names[0] ^ names[1] if not name.startswith("events/"))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[breaking.Server]:
+    with breaking.Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def case(server: breaking.Server, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
+    made: dict[str, Case] = {}
+    folder = tmp_path_factory.mktemp("faults")
+
+    def get(name: str) -> Case:
+        if name not in made:
+            made[name] = Case(folder, name, server)
+        return made[name]
+
+    return get
+
+
+# ---------------------------------------------------------------- killed
+
+
+@pytest.mark.parametrize(("name", "seed"), [("gru-additive-fp32", 1), ("transformer-bf16-2-workers", 2)])
+def test_a_run_that_is_killed_again_and_again_ends_as_if_it_were_not(
+    name: str, seed: int, case: Callable[[str], Case]
+) -> None:
+    one, generator = case(name), random.Random(seed)
+    assert one.break_at(*(one.draw(generator) for _ in range(4))) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNS)
+def test_every_kind_of_run_survives_many_kills(name: str, case: Callable[[str], Case]) -> None:
+    one, generator = case(name), random.Random(name)
+    found = []
+    for _ in range(20):
+        found += one.break_at(*(one.draw(generator) for _ in range(generator.randint(1, 4))))
+    assert found == []
+
+
+@pytest.mark.parametrize(("kind", "step"), [("file", 9), ("half", 3)])
+def test_a_run_may_be_killed_while_it_writes(kind: str, step: int, case: Callable[[str], Case]) -> None:
+    """From its validation at update 30 to its end: before every so many-th touch of a file, and with one half written.
+    `-m slow` draws among all of them."""
+    one = case("gru-additive-fp32")
+
+    def copy() -> Path:
+        run = shutil.copytree(one.uncut, one.new())
+        _forget_the_end(run)
+        return run
+
+    count = one.train(copy()).places[kind]
+    for number in range(1 + count % step, count + 1, step):
+        run = copy()
+        assert one.train(run, (kind, number)).code == -9
+        assert one.train(run).code == 0
+        assert differences(run, one.uncut) == [], f"{kind} {number} of {count}"
+
+
+def _forget_the_end(run: Path) -> None:
+    """The run as it was after the checkpoint at update 30, had it been killed then."""
+    shutil.rmtree(run / "state" / "00000040")
+    for file in (run / "model" / "README.md", run / "state" / "average" / "00000040.safetensors"):
+        file.unlink()
+
+
+# ---------------------------------------------------------------- stopped
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"), [("term", "preparing"), ("int", "preparing"), ("int", "learning"), ("term", "validating")]
+)
+def test_a_run_that_is_asked_to_stop_says_how_to_go_on(kind: str, part: str, case: Callable[[str], Case]) -> None:
+    one = case("gru-additive-fp32")
+    run = one.new()
+    # A run begins with the recipe; it is in the middle of learning when half of the files have been touched.
+    where = {"preparing": ("", 9), "learning": ("", one.places["file"] // 2), "validating": ("-validate", 3)}[part]
+    ended = one.train(run, (kind + where[0], where[1]))
+    assert ended.code == 130, ended.messages
+    assert f"ojak train --out {run} --resume" in ended.messages and "Traceback" not in ended.messages
+    saved = sorted(path.name for path in (run / "state").glob("0*")) if (run / "state").exists() else []
+    assert ("before the first update" in ended.messages) is (part == "preparing") is (not saved)
+    if part == "validating":
+        assert saved[-1] == "00000030" and "saved at update 30" in ended.messages
+        assert json.loads((run / "state" / saved[-1] / "progress.json").read_text())["unjudged"]
+    assert not list(run.rglob(".*"))
+    assert one.train(run).code == 0
+    weights = [path / "model" / "weights.safetensors" for path in (run, one.uncut)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    told = [[event for event in tiny.history(path) if event["event"] != "checkpoint"] for path in (run, one.uncut)]
+    assert told[0] == told[1]
+
+
+def test_a_run_that_is_asked_to_stop_before_it_began_leaves_nothing_to_go_on_from(case: Callable[[str], Case]) -> None:
+    one = case("gru-additive-fp32")
+    run = one.new()
+    ended = one.train(run, ("term", 1))
+    assert ended.code == 130 and "begin again with the same command" in ended.messages
+    assert not (run / "recipe.toml").exists()
+
+
+# ---------------------------------------------------------------- steps that are not finite
+
+
+def test_a_run_with_losses_that_are_no_numbers_goes_back_and_on(
+    server: breaking.Server, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The rate grows to 0.01 at update 5; above 0.006 every loss is NaN, until the run has lowered it."""
+    one = Case(tmp_path, "gru-additive-fp32", server, poison=0.006)
+    events = tiny.history(one.uncut)
+    skipped = [event for event in events if event["event"] == "skipped"]
+    assert [event["update"] for event in skipped] == [4, 5, 6, 7, 8]
+    first = skipped[0]["message"]
+    assert "loss is nan" in first and f"batch 4 of pass 1, {skipped[0]['pairs']} pairs such as “" in first
+    (setback,) = (event for event in events if event["event"] == "setback")
+    assert setback["update"] == 8 and setback["slower"] == 0.5 and "weights of update 0" in setback["message"]
+    rates = {event["update"]: event["rate"] for event in events if event["event"] == "update"}
+    assert sorted(rates) == [1, 2, 3, *range(9, 41)]
+    assert rates[20] == pytest.approx(0.01 * (5 / 20) ** 0.5 / 2)
+    progress = json.loads((one.uncut / "state" / "00000040" / "progress.json").read_text())
+    assert (progress["skipped"], progress["setbacks"], progress["slower"], progress["in_a_row"]) == (5, 1, 0.5, 0)
+    # Killed among the bad steps, just after the setback, and later: it goes the same way again.
+    generator = random.Random(3)
+    assert one.break_at(("update", 5), ("update", 9), ("file", generator.randint(30, one.places["file"]))) == []
+
+
+def test_a_step_that_is_not_finite_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights and optimizer are those of before, and the tokens are not counted as learnt."""
+    model, config = make("gru-additive-before"), TrainConfig(workers=1, precision="exact")
+    optimizer, working = updating.make_optimizer(model, config), Working(model, config)
+    batch, real = [collate([[5, 6]], [[7, 8]], torch.device("cpu"))], objective.cross_entropy
+    updating.update(working, batch, optimizer, 0.1, config)
+
+    def everything() -> list[torch.Tensor]:
+        gathered = [value for values in optimizer.state.values() for value in values.values()]
+        return [tensor.detach().clone() for tensor in (*model.parameters(), *gathered)]
+
+    for bad in (float("nan"), float("inf")):
+        before = everything()
+        monkeypatch.setattr(
+            objective, "cross_entropy", lambda *given, bad=bad: Loss(real(*given).smoothed * bad, real(*given).plain)
+        )
+        assert not updating.update(working, batch, optimizer, 0.1, config).finite
+        monkeypatch.undo()
+        assert all(one.equal(other) for one, other in zip(before, everything(), strict=True))
+        assert updating.update(working, batch, optimizer, 0.1, config).finite
+        assert not all(one.equal(other) for one, other in zip(before, everything(), strict=True))
+
+
+def test_a_run_that_cannot_go_on_says_so(tmp_path: Path) -> None:
+    changes = {"train": {"learning_rate": 1e30, "warmup": 0, "clip": 0, "updates": 200, "save_every": 200}}
+    with pytest.raises(ojak.OjakError, match=r"lower rate 8 times.*history\.jsonl.*lower train\.learning_rate"):
+        ojak.train_run(tiny.settings(tiny.corpus(tmp_path), changes), tmp_path / "run", tiny.Silent())
+    factors = [event["slower"] for event in tiny.history(tmp_path / "run") if event["event"] == "setback"]
+    assert factors == [2.0**-number for number in range(1, 9)]
+
+
+# ---------------------------------------------------------------- a model that has collapsed
+
+
+@pytest.mark.parametrize(
+    ("outputs", "told"), [([1, 1, 1, 5], [10]), ([1, 5, 1, 1], [15]), ([5, 5, 1, 5, 1], [15, 25]), ([5, 5, 1, 5], [15])]
+)
+def test_a_collapse_is_explained(
+    outputs: list[int], told: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once where outputs were different before; where they never were, the second time."""
+    left = [*outputs, outputs[-1]]
+    monkeypatch.setattr(
+        selection, "validate", lambda *_: Validation(2.0, 0.0, 1.0, asked=8, outputs=left.pop(0), example="AB")
+    )
+    changes = {"train": {"validate_every": 5, "updates": 5 * len(outputs), "average": 0}}
+    ojak.train_run(tiny.settings(tiny.corpus(tmp_path), changes), tmp_path / "run", tiny.Silent())
+    events = [event for event in tiny.history(tmp_path / "run") if event["event"] == "collapse"]
+    assert [event["update"] for event in events] == told
+    assert all("all 8 sentences are translated alike, as “AB”" in event["message"] for event in events)
+
+
+# ---------------------------------------------------------------- memory
+
+
+def test_a_budget_that_does_not_fit_is_made_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a machine that is said to refuse what is larger than 40 tokens a side: as if 40 had been asked for."""
+    real = trial.update
+
+    def refusing(working: Any, batches: Any, *others: Any) -> Any:
+        if batches[0].source.numel() > 40 or batches[0].target_in.numel() > 40:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 123 bytes.")
+        return real(working, batches, *others)
+
+    settings = tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 10, "batch_tokens": 150}})
+    with monkeypatch.context() as patch:
+        patch.setattr(trial, "update", refusing)
+        ojak.train_run(settings, tmp_path / "run", tiny.Silent())
+    budget = read_toml(tmp_path / "run" / "recipe.toml")["train"]["batch_tokens"]
+    assert budget == 37  # 150, 75, 37
+    (start,) = (event for event in read_history(tmp_path / "run") if event["event"] == "start")
+    assert "train.batch_tokens is 37 instead of 150" in start["message"] and start["batch_tokens"] == 37
+    settings["train"]["batch_tokens"] = budget
+    ojak.train_run(settings, tmp_path / "other", tiny.Silent())
+    assert tiny.state(tmp_path / "run") == tiny.state(tmp_path / "other")
+    assert tiny.history(tmp_path / "run") == tiny.history(tmp_path / "other")
+
+
+def test_a_model_that_does_not_fit_at_all_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(trial, "update", refusing)
+    with pytest.raises(ojak.OjakError, match=r"A pair of 7 tokens must fit into memory.*model\.width"):
+        ojak.train_run(tiny.settings(tiny.corpus(tmp_path)), tmp_path / "run", tiny.Silent())
+
+
+def test_other_errors_of_the_trial_are_not_taken_for_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("shapes do not agree")
+
+    monkeypatch.setattr(trial, "update", broken)
+    with pytest.raises(RuntimeError, match="shapes do not agree"):
+        ojak.train_run(tiny.settings(tiny.corpus(tmp_path)), tmp_path / "run", tiny.Silent())
+
+
+def test_what_would_be_too_much_is_foretold_and_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that takes 1,000 bytes and 10 a pair, where it may have 1,500: of 80 pairs it tries 10 and 20."""
+    held, tried = [0], []
+
+    def work(part: Any) -> None:
+        tried.append(len(part.source))
+        held[0] = 1000 + 10 * len(part.source)
+
+    monkeypatch.setattr(memory, "peak", lambda: held[0])
+    batch = collate([[5, 6]] * 80, [[7]] * 80, torch.device("cpu"))
+    with pytest.raises(trial._TooLarge) as found:
+        trial._watched(batch, 1500, work)
+    assert tried == [10, 20] and found.value.share == pytest.approx(50 / 80)
+    tried.clear()
+    trial._watched(batch, 1900, work)
+    assert tried == [10, 20, 80]
+
+
+def test_the_heaviest_batches_are_those_of_all() -> None:
+    lengths = [torch.randint(1, 30, (500,), generator=torch.Generator().manual_seed(side)).numpy() for side in (1, 2)]
+    planned = plan(*lengths, 200, (1, 2))
+    (tokens, one), (area, other) = weights(planned, lengths)
+    sides = [[len(places) * (lengths[side][places].max() + 1) for side in (0, 1)] for places in planned]
+    assert max(map(sum, sides)) == tokens == sum(sides[one])
+    areas = [sum(side) ** 2 / len(places) for side, places in zip(sides, planned, strict=True)]
+    assert max(areas) == pytest.approx(area) and areas[other] == pytest.approx(area)
+
+
+def test_limits_of_control_groups_are_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both versions, with what can be given back, and the limit of a group above."""
+    proc, groups = tmp_path / "proc", tmp_path / "groups"
+    (proc / "self").mkdir(parents=True)
+    (proc / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable:    8000 kB\n")
+    monkeypatch.setattr(memory, "PROC", proc)
+    monkeypatch.setattr(memory, "CGROUPS", groups)
+    (proc / "self" / "cgroup").write_text("0::/a/b\n")
+    assert memory.available() == 8000 * 1024
+    for folder, limit in ((groups / "a", "5000000"), (groups / "a" / "b", "max")):
+        folder.mkdir(parents=True)
+        (folder / "memory.max").write_text(limit + "\n")
+        (folder / "memory.current").write_text("3000000\n")
+        (folder / "memory.stat").write_text("anon 7\ninactive_file 500000\n")
+    assert memory.available() == 2_500_000
+    (proc / "self" / "cgroup").write_text("5:cpu:/\n4:memory:/c\n")
+    (groups / "memory" / "c").mkdir(parents=True)
+    for name, content in (
+        ("limit_in_bytes", "1000000"),
+        ("usage_in_bytes", "900000"),
+        ("stat", "cache 1\ntotal_inactive_file 300000"),
+    ):
+        (groups / "memory" / "c" / f"memory.{name}").write_text(content + "\n")
+    assert memory.available() == 400_000
+
+
+# ---------------------------------------------------------------- what is shown
+
+
+def test_lines_are_for_what_is_written_only(capsys: pytest.CaptureFixture[str]) -> None:
+    event = {
+        "event": "update",
+        "update": 7,
+        "epoch": 0,
+        "loss": 2.0,
+        "tokens_per_second": 1234.0,
+        "memory": 1.5e9,
+        "validation_in": 75.0,
+        "remaining": 3700.0,
+    }
+    line = "update 7, pass 1: loss 2.000, 1,234 tokens/s, 1.5 GB, validation in 1:15, 1:01:40 left at most"
+    assert describe(event) == line
+    assert "34 MB" in describe({**event, "gpu_memory": 34e6})
+    lines = Lines(every=0.0)
+    lines.event({**event, "live": True})
+    assert capsys.readouterr().err == ""
+    lines.event(event)
+    assert capsys.readouterr().err == line + "\n"
+
+
+def test_the_time_that_is_left_counts_validations_and_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, progress = [100.0], Progress("")
+    monkeypatch.setattr(meter.time, "monotonic", lambda: now[0])
+    measured = meter.Meter(progress, torch.device("cpu"))
+    for _ in range(10):
+        progress.update += 1
+        progress.tokens += 500
+        now[0] += 2.0
+    with measured.apart("validation"):
+        now[0] += 30.0
+    measured.tick()
+    found = measured.look(100, {"validation": 3, "checkpoint": 5}, 40, end_window=True)
+    assert found["tokens_per_second"] == 250.0 and found["seconds"] == 50.0 and found["done"] == 0.1
+    assert found["remaining"] == 90 * 2.0 + 3 * 30.0
+    assert (found["next_validation"], found["validation_in"]) == (40, 60.0)
