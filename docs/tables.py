@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -191,6 +192,47 @@ def pictures() -> list[str]:
     return [*lines, *made_by({"pictures": result}, {})]
 
 
+def parallel() -> list[str]:
+    """Training on two processes beside one."""
+    lines = ["## Training on several processes", ""]
+    path = RESULTS / "parallel.json"
+    if not path.exists():
+        return [*lines, MISSING]
+    result = json.loads(path.read_text(encoding="utf-8"))
+    found = result["contenders"]
+    names = ("one process, one thread", "one process, two threads")
+    one, threads = ([each["tokens_per_second"] for each in found[name]["rounds"]] for name in names)
+    rows = []
+    for name, its in found.items():
+        speeds = [each["tokens_per_second"] for each in its["rounds"]]
+        ratios = [sorted(a / b for a, b in zip(speeds, others, strict=True)) for others in (one, threads)]
+        rows.append(
+            [
+                name,
+                f"{statistics.median(speeds):,.0f}",
+                *(f"{statistics.median(its):.2f} ({its[0]:.2f}–{its[-1]:.2f})" for its in ratios),
+                f"{its['update_ms']:,.0f}",
+                f"{its['sum_ms']:,.0f}" if its["sum_ms"] else "",
+                f"{its['peak_mb']:,.0f}",
+            ]
+        )
+    return [
+        *lines,
+        "Target tokens a second of the Transformer of width 256 with 3 + 3 layers and a vocabulary of 8,000",
+        f"({result['parameters'] / 1e6:.1f} M parameters), with {result['tokens']:,} tokens in an update (strong), or",
+        "for each process (weak). Ratios are of the same round: the median, and between what they lay. The bar is 1.8",
+        "times one process with one thread. Summing is what of an update a process spends on adding up gradients with",
+        "the other, waiting for it included. Two processes apart know nothing of each other: what the machine allows.",
+        "",
+        *table(
+            ["", "tokens/s", "× one thread", "× two threads", "ms an update", "of them summing", "MB a process"], rows
+        ),
+        "",
+        f"- {result['machine']}; torch {result['versions']['torch']}; {len(one)} rounds of {result['seconds']:g} s",
+        f"- Made by: `{result['command']}`",
+    ]
+
+
 def packing() -> list[str]:
     """Tokenising corpora larger than memory."""
     lines = [
@@ -372,7 +414,59 @@ def _ctranslate2(result: Result) -> list[str]:
     ]
 
 
-TABLES = (lineage, korean, speed, searching, demo, pictures, packing)
+def faults() -> list[str]:
+    """Runs that are broken in every way, and what a checkpoint costs."""
+    lines = ["## Runs that are broken, and resumed", ""]
+    result = read("", ["faults"]).get("faults")
+    if result is None:
+        lines.append(f"Kills and other faults: {MISSING}.")
+    else:
+        kinds, counts = result["kinds"], ("injected", "lost", "differences")
+        killed = sum(one["injected"] for one in kinds if one["kill"])
+        rows = [[one["what"], *(f"{one[key]:,}" for key in counts)] for one in kinds]
+        rows.append(["**all**", *(f"**{sum(one[key] for one in kinds):,}**" for key in counts)])
+        lines += [
+            f"Tiny runs of {len(result['runs'])} kinds (RNN, GRU, LSTM and Transformer, with attention and without,",
+            f"fp32 and bf16, with workers and without) were killed {killed:,} times and broken in other ways,",
+            "at places drawn at random, most of them several times one after another, and resumed to their end. A run",
+            "is lost if it cannot be resumed, or does not say what happened. Differences are those from a run that",
+            "nothing disturbed, to the bit: of weights, state of the optimizer, progress, history (no times), card.",
+            "",
+            *table(["Fault", "injected", "runs lost", "runs with differences"], rows),
+            *made_by({"faults": result}, {}),
+        ]
+    lines += ["", "### What a checkpoint costs", ""]
+    result = read("", ["checkpoints"]).get("checkpoints")
+    if result is None:
+        return [*lines, f"Seconds and memory: {MISSING}."]
+    rows = [
+        [
+            name,
+            f"{one['parameters'] / 1e6:.1f} M",
+            f"{one['bytes'] / 1e6:,.0f} MB",
+            f"{one['took']:.2f} s",
+            f"{one['slowest']:.2f} s",
+            f"{one['memory'] / 1e6:,.0f} MB",
+            f"{one['loading']:.2f} s",
+            f"{one['update']:.2f} s",
+            f"**{100 * one['share']:.2f} %**",
+        ]
+        for name, one in result["models"].items()
+    ]
+    header = ["Transformer", "parameters", "on the disk", "to write", "slowest", "more memory", "to read", "an update"]
+    every = next(iter(result["models"].values()))["save_every"]
+    return [
+        *lines,
+        "Medians; an update is of 4,096 tokens a side. Writing includes the sums and waiting for the disk. The memory",
+        "is what the process holds at most while it writes, above what it held before. The share is that of one",
+        f"checkpoint in {every} updates, `train.save_every` by default.",
+        "",
+        *table([*header, "share of training"], rows),
+        *made_by({"checkpoints": result}, {}),
+    ]
+
+
+TABLES = (lineage, korean, speed, parallel, searching, demo, pictures, packing, faults)
 
 
 # What tables share

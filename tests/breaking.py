@@ -142,11 +142,14 @@ def _break_writing(reach: Callable[..., None], come: dict[str, int], kind: str, 
     fsync = os.fsync
 
     def synced(file: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{file}")
+
         def halve() -> None:
-            os.ftruncate(file, os.fstat(file).st_size // 2)
+            if os.path.basename(path).startswith("."):  # not the history, which is added to
+                os.ftruncate(file, os.fstat(file).st_size // 2)
             os.kill(os.getpid(), signal.SIGKILL)
 
-        if os.path.isdir(f"/proc/self/fd/{file}"):
+        if os.path.isdir(path):
             return
         reach("half", halve)
         if kind == "full" and come["half"] >= number:

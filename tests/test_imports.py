@@ -35,6 +35,7 @@ LAYERS: list[tuple[str, ...]] = [
 EXCEPTIONS = {
     ("ojak.result", "ojak.look.figures"),  # a Translation draws itself in a notebook, imported when it is asked to
 }
+TOGETHER = {"ojak.train.parallel", "ojak.train.sharding"}
 HEAVY = {"torch", "numpy", "pydantic", "sacrebleu", "sentencepiece", "safetensors", "rich", "tensorboardX", "fastapi"}
 
 
@@ -128,11 +129,11 @@ def test_search_knows_the_seam_alone() -> None:
     assert known == {"ojak.model.seam"}
 
 
-def test_several_processes_are_the_business_of_one_module() -> None:
+def test_several_processes_are_the_business_of_two_modules() -> None:
     distributed = {one.of for one in ALL if one.what.startswith(("torch.distributed", "torch.multiprocessing"))}
-    assert distributed <= {"ojak.train.parallel"}
+    assert distributed == TOGETHER
     for name, path in SOURCES.items():
-        if name != "ojak.train.parallel":
+        if name not in TOGETHER:
             assert "torch.distributed" not in path.read_text(encoding="utf-8"), name
 
 

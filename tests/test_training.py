@@ -480,7 +480,16 @@ def cut(monkeypatch: pytest.MonkeyPatch, place: str, call: int) -> None:
 @pytest.mark.parametrize("kind", CHANGES)
 @pytest.mark.parametrize(
     ("place", "call"),
-    [("update", 5), ("update", 11), ("update", 27), ("update", 40), ("judge", 1), ("judge", 4), ("save", 3)],
+    [
+        ("update", 5),
+        ("update", 11),
+        ("update", 27),
+        ("update", 40),
+        ("judge", 1),
+        ("judge", 4),
+        ("save", 1),
+        ("save", 3),
+    ],
 )
 def test_a_run_cut_off_anywhere_ends_as_if_it_were_not(
     kind: str, place: str, call: int, whole: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -523,6 +532,16 @@ def test_resuming_a_finished_run_changes_nothing(whole: Callable[[str], Path], t
     shutil.copytree(whole("words"), tmp_path / "run")
     train({}, tmp_path / "run", resume=True)
     assert tiny.state(tmp_path / "run") == tiny.state(whole("words"))
+
+
+def test_a_run_that_was_killed_before_its_card_was_written_gets_it(
+    whole: Callable[[str], Path], tmp_path: Path
+) -> None:
+    run = shutil.copytree(whole("words"), tmp_path / "run")
+    (run / "model" / "README.md").unlink()
+    train({}, run, resume=True)
+    assert (run / "model" / "README.md").read_bytes() == (whole("words") / "model" / "README.md").read_bytes()
+    assert (run / "history.jsonl").read_bytes() == (whole("words") / "history.jsonl").read_bytes()
 
 
 SLOWLY = """
@@ -677,10 +696,11 @@ def test_a_run_of_which_no_checkpoint_is_whole_is_told(whole: Callable[[str], Pa
     shutil.copytree(whole("words"), tmp_path / "run")
     for name, kind in (("00000040", "half of the progress"), ("00000030", "a bit of the weights")):
         BREAKS[kind][1](tmp_path / "run" / "state" / name)
-    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    kept = [path for part in ("state", "model") for path in (tmp_path / "run" / part).rglob("*") if path.is_file()]
+    before = [path.read_bytes() for path in kept]
     with pytest.raises(ModelError, match=r"all of .* are damaged: .*40.progress.json .*30.weights.*--from"):
         train({}, tmp_path / "run", resume=True)
-    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+    assert [path.read_bytes() for path in kept] == before
 
 
 @pytest.mark.parametrize("others", ["others of other words", "one more", "one turned about"])

@@ -83,7 +83,7 @@ KINDS: dict[str, dict[str, Any]] = {
 def updates(folder: Path) -> None:
     """Four batches an update, two for each of two processes, for every kind and model."""
     with joined() as processes:
-        processes.link(CPU)
+        processes.link(CPU, 300)
         for kind, how in KINDS.items():
             for name in NAMES:
                 seen, weights = learnt(name, 4, processes, **how)
@@ -124,7 +124,7 @@ def command(folder: Path, *words: str) -> None:
 def raising(folder: Path) -> None:
     """Process 1 breaks down while process 0 waits for it."""
     with joined() as processes:
-        processes.link(CPU)
+        processes.link(CPU, 300)
         if processes.rank:
             raise ValueError("the disk is on fire")
         processes.any(True)

@@ -39,7 +39,7 @@ class Batch:
         for first in range(min(count, len(self.source))):
             source, before, after = (side[first::count] for side in (self.source, self.target_in, self.target_out))
             long, tokens = int((source != PAD).sum(1).max()), (after != PAD).sum(1)
-            most = int(tokens.max())
+            most = max(1, int(tokens.max()))  # of a blank batch too
             seed = None if self.seed is None else self.seed + first
             links = None if self.links is None else self.links[first::count, :most, :long]
             found.append(Batch(source[:, :long], before[:, :most], after[:, :most], int(tokens.sum()), seed, links))
@@ -93,7 +93,8 @@ def _padded(links: Sequence[npt.NDArray[np.bool_]]) -> Tensor:
 
 def blank(device: torch.device) -> Batch:
     """A batch with no token to learn from: the part of a process for which there is no other."""
-    return Batch(*(torch.tensor([[word]], device=device) for word in (EOS, BOS, PAD)), tokens=0, seed=0)
+    source, before, after = (torch.tensor([[word]], device=device) for word in (EOS, BOS, PAD))
+    return Batch(source, before, after, tokens=0, seed=0)
 
 
 def plan(

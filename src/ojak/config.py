@@ -176,6 +176,12 @@ class TrainConfig(_Section):
         description="with several processes: each holds the whole model; fsdp: each holds a part of every weight, for "
         "models too big for one device, in fp32",
     )
+    answer: int = Field(
+        50,
+        ge=1,
+        description="with several processes: seconds that they wait for each other in the middle of an update before "
+        "one that is silent is taken for dead (one that is killed is noticed at once)",
+    )
     accumulate: int = Field(1, ge=1, description="batches that each process learns from in an update")
     optimizer: Literal["adam", "adamw"] = Field("adam", description="AdamW where weight_decay is wanted")
     learning_rate: float = Field(1e-3, gt=0, description="the highest rate, at the end of warm-up")
@@ -233,6 +239,8 @@ class TrainConfig(_Section):
     def _agree(self) -> TrainConfig:
         if self.weight_decay and self.optimizer == "adam":
             raise ValueError("weight_decay needs optimizer=adamw, but optimizer is adam; set optimizer=adamw")
+        if self.sharding == "fsdp" and self.precision == "bf16":
+            raise ValueError("sharding=fsdp computes in fp32, but precision is bf16; set precision=fp32")
         return self
 
 

@@ -76,11 +76,17 @@ class Progress:
             self.epoch, self.batch = self.epoch + 1, 0
 
 
-def save(run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, progress: Progress, processes: Processes) -> Path:
+def save(
+    run: Path,
+    model: Seq2Seq,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    processes: Processes | None = None,
+) -> Path:
     """Writes a checkpoint, then removes all but the newest two. Process 0 does so, while the others wait."""
     folder = run / "state" / f"{progress.update:08d}"
     gathered = _gathered(model, optimizer)  # by all, where the weights are in pieces
-    processes.first(lambda: _write(run, folder, weights_of(model), gathered, progress))
+    (processes or Processes()).first(lambda: _write(run, folder, weights_of(model), gathered, progress))
     return folder
 
 
@@ -189,11 +195,12 @@ def _read_progress(folder: Path) -> tuple[Progress, dict[str, str]]:
     path = folder / "progress.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("sha256") != _sum_of_content(content):
+        # Earlier versions wrote no sums. A name that has been damaged is unknown to Progress.
+        if "sha256" in content and content.pop("sha256") != _sum_of_content(content):
             raise ModelError(f"{path} is damaged: it is not as it was written (SHA-256).")
-        sums: dict[str, str] = content.pop("files")
+        sums: dict[str, str] = content.pop("files", {})
         return Progress(**content), sums
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path} must tell where a run stands, but is damaged or missing: {error!r}.") from None
 
 
@@ -212,7 +219,7 @@ def _sum_of(path: Path) -> str:
 def _gathered(model: Seq2Seq, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     """What the optimizer has gathered, and the random state."""
     tensors = {
-        f"{place}.{key}": whole(value)
+        f"{place}.{key}": whole(value).cpu()
         for place, values in optimizer.state_dict()["state"].items()
         for key, value in values.items()
     }
@@ -225,7 +232,7 @@ def _gathered(model: Seq2Seq, optimizer: torch.optim.Optimizer) -> dict[str, tor
 def _put_gathered(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     """Puts back what the optimizer has gathered; gives the random state."""
     tensors = read_weights(path)
-    random = {name: tensors.pop(name) for name in ("random.cpu", "random.cuda") if name in tensors}
+    random = {name: tensors.pop(name) for name in list(tensors) if name.startswith("random.")}
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in tensors.items():
         place, _, key = name.partition(".")

@@ -62,10 +62,11 @@ class Dev:
         """The batches that take the most memory (see `Epoch.heaviest`)."""
         lengths = [np.array([len(ids) for ids in side], dtype=np.int64) for side in self._ids]
         planned = plan(lengths[0], lengths[1], self._budget)
-        return [
-            collate(*([side[place] for place in planned[number]] for side in self._ids), device)
-            for number in dict.fromkeys(number for _, number in weights(planned, lengths))
-        ]
+        found = []
+        for number in dict.fromkeys(number for _, number in weights(planned, lengths)):
+            source, target = ([side[place] for place in planned[number]] for side in self._ids)
+            found.append(collate(source, target, device))
+        return found
 
 
 class Training:

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,21 +25,23 @@ class Display(Protocol):
 
 
 class History:
-    """Writes events. Those after `update` in an older history are dropped: the run goes on from there, and a process
-    that was killed between a checkpoint and the event of it has that event written for it."""
+    """Writes events. Those after `update` in an older history are dropped: the run goes on from that checkpoint, or
+    begins anew where it is −1. A process that was killed between a checkpoint and its event has that written for it."""
 
     def __init__(self, run: Path, update: int, display: Display) -> None:
         self._path = run / "history.jsonl"
-        if self._path.exists():
+        if anew := self._path.exists():
             text = self._path.read_text(encoding="utf-8", errors="replace")
             kept = [line for line in text.split("\n") if _before(line, update)]
             event = {"event": "checkpoint", "update": update, "message": f"{update:08d}"}
-            if not any(event.items() <= json.loads(line).items() for line in kept):
+            if update >= 0 and not any(event.items() <= json.loads(line).items() for line in kept):
                 kept.append(json.dumps(event))
             files.write(self._path, "".join(line + "\n" for line in kept))
-        with files.explained(self._path):
-            self._file = self._path.open("a", encoding="utf-8")
-            self._board = _Board(run / "events", update)
+        with files.explained(self._path), ExitStack() as opened:
+            self._file = opened.enter_context(self._path.open("a", encoding="utf-8"))
+            self._board = opened.enter_context(closing(_Board(run / "events")))
+            self._board.begin(update, anew)
+            opened.pop_all()  # all went well: they stay open
         self._display = display
 
     def write(self, event: str, update: int, values: Mapping[str, float | str]) -> None:
@@ -93,14 +95,18 @@ class _Board:
     fills and holds the training up for ever.
     """
 
-    def __init__(self, folder: Path, update: int) -> None:
-        from tensorboardX.proto.event_pb2 import Event, SessionLog  # half a second to import
-        from tensorboardX.record_writer import RecordWriter
+    def __init__(self, folder: Path) -> None:
+        from tensorboardX.record_writer import RecordWriter  # half a second to import
 
         folder.mkdir(exist_ok=True)
         self._records = RecordWriter(str(folder / f"events.out.tfevents.{time.time_ns()}.{os.getpid()}"))
+
+    def begin(self, update: int, anew: bool) -> None:
+        """Says what the file is; `anew` that it takes the place of what came after the update in files before it."""
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
         self._add(Event(wall_time=time.time(), file_version="brain.Event:2"))
-        if update:  # what was shown of later updates has not happened
+        if anew:
             start = SessionLog(status=SessionLog.START)
             self._add(Event(wall_time=time.time(), step=update + 1, session_log=start))
 
@@ -167,10 +173,15 @@ class Bar:
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
 
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), console=self._console
+            TextColumn("{task.description}", table_column=Column(ratio=1)),  # on as many lines as it takes
+            BarColumn(bar_width=16),
+            TextColumn("{task.percentage:>3.0f}%"),
+            console=self._console,
+            expand=True,
         )
         self._task = self._progress.add_task("starting", total=1.0)
         self._progress.start()

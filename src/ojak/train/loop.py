@@ -27,7 +27,7 @@ def loop(job: Job) -> Validation:
             _learn(job)
             return finish(job)
         except Stopped:
-            if not job.progress.unjudged:  # the second signal, or while the end was judged: all that can be is saved
+            if job.stop.twice or not job.progress.unjudged:  # what was saved before must do
                 raise
             _save(job)
             raise _interrupted(job) from None
@@ -109,8 +109,8 @@ def _save(job: Job) -> None:
     job.history.settle()
     with job.meter.apart("checkpoint"):
         folder = checkpoint.save(job.run, job.whole(), job.optimizer, job.progress, job.processes)
-    message = {"message": folder.name, "took": job.meter.took("checkpoint")}
-    job.history.write("checkpoint", job.progress.update, message)
+    took = job.meter.took("checkpoint")
+    job.history.write("checkpoint", job.progress.update, {"message": folder.name, "took": took})
 
 
 def _interrupted(job: Job) -> Interrupted:

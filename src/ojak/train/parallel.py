@@ -20,13 +20,15 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from ojak.errors import OjakError, UseError
 
 Found = TypeVar("Found")
 
-ANSWER = timedelta(seconds=50)
-"""in the middle of an update, who does not answer for so long is taken for dead"""
+ANSWER = 50
+"""seconds: in the middle of an update, who does not answer for so long is taken for dead"""
 WORK = timedelta(days=2)
 """how long the others wait where process 0 works alone, as when it packs a corpus; its death is noticed at once"""
 _RUNS = itertools.count()
@@ -43,7 +45,7 @@ class Lost(OjakError):
 class Processes:
     """This process among those that train together. Without others every question is answered at once."""
 
-    def __init__(self, rank: int = 0, size: int = 1, store: dist.Store | None = None) -> None:
+    def __init__(self, rank: int = 0, size: int = 1, store: Store | None = None) -> None:
         self.rank, self.size, self._store = rank, size, store
         self._patient: dist.ProcessGroup | None = None
         self._quick: dist.ProcessGroup | None = None
@@ -65,11 +67,13 @@ class Processes:
         """This process's share of what all have in the same order."""
         return slice(self.rank, None, self.size)
 
-    def link(self, device: torch.device) -> None:
-        """Makes ready to sum tensors on the device."""
+    def link(self, device: torch.device, answer: int = ANSWER) -> None:
+        """Makes ready to sum tensors on the device, with others that answer within so many seconds."""
         if self.size > 1:
+            limit = timedelta(seconds=answer)
             with self._heard():
-                self.sums = self._quick if device.type == "cpu" else dist.new_group(backend="nccl", timeout=ANSWER)
+                self._quick = dist.new_group(backend="gloo", timeout=limit)
+                self.sums = self._quick if device.type == "cpu" else dist.new_group(backend="nccl", timeout=limit)
 
     def told(self, value: Found) -> Found:
         """The value of process 0, which JSON must be able to hold, in every process; the others wait for it."""
@@ -218,14 +222,13 @@ def joined() -> Iterator[Processes]:
         raise UseError(
             f"Several processes must find each other, but cannot: {error}. Start them all with torchrun."
         ) from None
-    store = dist.PrefixStore(f"ojak{next(_RUNS)}", base)
+    store = PrefixStore(f"ojak{next(_RUNS)}", base)
     processes = Processes(rank, size, store)
     store.set(f"name/{rank}", f"pid {os.getpid()} on {platform.node()}")
     try:
         with processes._heard():
-            dist.init_process_group("gloo", store=dist.PrefixStore("gloo", store), rank=rank, world_size=size)
+            dist.init_process_group("gloo", store=PrefixStore("gloo", store), rank=rank, world_size=size)
             processes._patient = dist.new_group(backend="gloo", timeout=WORK)
-            processes._quick = dist.new_group(backend="gloo", timeout=ANSWER)
         yield processes
         processes.told(0)
         dist.destroy_process_group()
@@ -235,8 +238,8 @@ def joined() -> Iterator[Processes]:
 
 
 @cache
-def _rendezvous() -> tuple[dist.Store, int, int]:
-    store, rank, size = next(dist.rendezvous("env://", timeout=timedelta(minutes=5)))
+def _rendezvous() -> tuple[Store, int, int]:
+    store, rank, size = next(rendezvous("env://", timeout=timedelta(minutes=5)))
     return store, int(rank), int(size)
 
 

@@ -44,7 +44,7 @@ def settled(recipe: Recipe, device: torch.device) -> Recipe:
     """The recipe with `train.precision=auto` settled, so that it says what the run did."""
     if recipe.train.precision != "auto":
         return recipe
-    precision = "bf16" if native_bf16(device) else "fp32"
+    precision = "bf16" if native_bf16(device) and recipe.train.sharding == "none" else "fp32"
     return recipe.model_copy(update={"train": recipe.train.model_copy(update={"precision": precision})})
 
 
@@ -71,7 +71,7 @@ class Working:
         count = config.workers or (torch.get_num_threads() if learnt.device.type == "cpu" else 1)
         count = 1 if self._pieces else count
         first = learnt
-        if config.precision == "bf16" and not self._pieces:
+        if config.precision == "bf16":
             words = {id(p) for m in (learnt.source, learnt.target, learnt.project) for p in m.parameters()}
             first = _copied(learnt, lambda p: p.detach() if id(p) in words else p.detach().to(torch.bfloat16))
         self.models = [first, *(_copied(first, lambda p: p.detach()) for _ in range(count - 1))]

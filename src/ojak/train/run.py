@@ -73,7 +73,7 @@ def _train(
         torch.set_num_threads(recipe.train.threads or threads())
 
     device = local(pick_device(recipe.train.device))
-    processes.link(device)
+    processes.link(device, recipe.train.answer)
     recipe = settled(recipe, device)
 
     source, target = corpus.source, corpus.target
@@ -87,6 +87,10 @@ def _train(
     learnt = shard(model, device, processes) if sharded else model
     translator = Translator(Loaded(model, source, target, recipe.search, recipe.languages))
     optimizer = make_optimizer(learnt, recipe.train)
+
+    def write_card(found: Validation) -> None:
+        text = card(recipe, progress, found, model.parameter_count(), len(corpus.store))
+        files.write(run / "model" / "README.md", text)
 
     progress, damaged = Progress(data=corpus.fingerprint), list[str]()
     progress.group = recipe.train.accumulate * processes.size
@@ -102,7 +106,10 @@ def _train(
             processes.first(lambda: begin_again(run))
         elif end := processes.told(_end(run) if processes.leads and progress.ended else None):
             shown.event(end)
-            return Validation(end["nll"], end["bleu"], end["chrf"])
+            found = Validation(end["nll"], end["bleu"], end["chrf"])
+            if processes.leads and not (run / "model" / "README.md").exists():  # it was killed just then
+                write_card(found)
+            return found
     processes.spread(model)
     scatter(model, learnt)
 
@@ -122,7 +129,7 @@ def _train(
         if not begun.saved:
             head = Alignment(alignment_view(recipe), recipe.train.alignment_step) if training.aligned else None
             write_config(run / "model", recipe, source, target, head)
-        history = History(run, progress.update, shown)
+        history = History(run, progress.update if begun.saved else -1, shown)
     left_out = corpus.left_out + training.skipped + dev.skipped
     try:
         message = (
@@ -151,8 +158,7 @@ def _train(
         found = loop(job)
     finally:
         history.close()
-    about = card(recipe, progress, found, model.parameter_count(), len(training))
-    processes.first(lambda: files.write(run / "model" / "README.md", about))
+    processes.first(lambda: write_card(found))
     return found
 
 
@@ -204,7 +210,8 @@ def _loaded(
 
 def _new(settings: Mapping[str, Any], run: Path, tell: Callable[[str], None]) -> tuple[Prepared, Start | None]:
     """The corpus of a new run, and what its weights start from."""
-    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+    # What a killed process left half written is nobody's.
+    if run.exists() and (not run.is_dir() or not all(files.HALF.fullmatch(path.name) for path in run.iterdir())):
         raise UseError(f"The run directory must be new or empty, but {run} is not; choose another or add --resume.")
     asked = read_recipe(settings)
     start = Start.of(Path(asked.train.start), asked) if asked.train.start else None
@@ -265,7 +272,8 @@ def _resumed(run: Path, settings: Mapping[str, Any]) -> tuple[Recipe, list[str]]
             "What is frozen is settled when a run begins, but train.freeze was given another value; leave it out, or "
             "start another run from this one (--from)."
         )
-    named = settings.get("train", {})
+    # What the machine has settled otherwise than it was asked for is no other wish.
+    named = [name for name in settings.get("train", {}) if name not in ("precision", "batch_tokens")]
     return recipe, [name for name in named if getattr(recipe.train, name) != getattr(before.train, name)]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import warnings
 from typing import TYPE_CHECKING
 
 import torch
@@ -27,6 +28,8 @@ def shard(model: Seq2Seq, device: torch.device, processes: Processes) -> Seq2Seq
     from torch.distributed.fsdp import FSDPModule, fully_shard
 
     assert processes.sums is not None
+    # That a layer's output may be a view, and must not be written to; nothing of ours does.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
     copied = copy.deepcopy(model)
     mesh = DeviceMesh.from_group(processes.sums, device.type)
     for unit in (*copied.units(), copied):

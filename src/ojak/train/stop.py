@@ -31,7 +31,7 @@ class Stop:
     """
 
     def __init__(self) -> None:
-        self.asked = self.patient = False
+        self.asked = self.twice = self.patient = False
         self._later = False
 
     @contextmanager
@@ -56,8 +56,8 @@ class Stop:
 
     def hear(self, number: int, frame: FrameType | None) -> None:
         """What a signal does."""
-        again, self.asked = self.asked, True
-        if not self._later or (again and not self.patient):
+        self.asked, self.twice = True, self.asked and not self.patient
+        if self.twice or not self._later:
             raise Stopped
 
 

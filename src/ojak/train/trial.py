@@ -1,9 +1,10 @@
 """Before the first step: whether the heaviest batches fit into memory, and a smaller budget of tokens where they do
 not.
 
-A GPU, and a limit on the address space, refuse memory with an error. Linux does not: it ends the process later. So on a
-CPU the peak of a batch is foretold from those of an eighth and a quarter of it, and compared with what is left, before
-the whole of it is tried.
+A GPU, and a limit on the address space, refuse memory with an error. Linux does not: it ends the process later. So on
+a CPU an eighth, a quarter and a half of a batch are tried before it, and the peak of each is foretold from those of
+the two before and compared with what is left. (For a Transformer of width 256 the peak of the whole was foretold to
+2 %; but when it was learnt from again it took up to 14 % more, as memory falls to pieces.)
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from ojak.train.parallel import neighbours
 from ojak.train.precision import Working
 from ojak.train.update import update
 
-SPARE = 0.95
-"""share of what is left that may be taken"""
+SPARE = 0.85
+"""share of what is left that the trial may take"""
 REFUSED = ("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc", "could not create a memory")
 """what torch and oneDNN say when the system refuses memory"""
 
@@ -128,19 +129,19 @@ def _watched(batch: Batch, ceiling: int | None, work: Callable[[Batch], object])
     if ceiling is None:
         work(batch)
         return
-    size = len(batch.source)
-    eighth, quarter = (batch.parts(count)[0] for count in (8, 4))
-    seen = []
-    for part in (eighth, quarter, batch):
-        if part is batch and len(seen) == 2 and seen[1] > seen[0]:
-            (few, small), (more, large) = (len(eighth.source), seen[0]), (len(quarter.source), seen[1])
-            if more > few and large + (large - small) * (size - more) / (more - few) > ceiling:
-                fits = few + (ceiling - small) * (more - few) / (large - small)
-                raise _TooLarge(min(0.9, max(0.1, fits / size)))
+    seen: list[tuple[int, int]] = []  # pairs, and the most bytes held
+    for count in (8, 4, 2, 1):
+        part = batch.parts(count)[0]
+        pairs = len(part.source)
+        if len(seen) > 1:
+            (few, small), (more, large) = seen[-2:]
+            each = (large - small) / max(1, more - few)
+            if large + each * (pairs - more) > ceiling:
+                raise _TooLarge(min(0.9, max(0.1, (more + (ceiling - large) / each) / len(batch.source))))
         memory.forget_peak()
         work(part)
-        seen.append(memory.peak())
-        if seen[-1] > ceiling:
+        seen.append((pairs, memory.peak()))
+        if seen[-1][1] > ceiling:
             raise _TooLarge(0.5)
 
 
