@@ -160,8 +160,7 @@ def _break_writing(reach: Callable[..., None], come: dict[str, int], kind: str, 
 
 
 def _break_training(reach: Callable[..., None], kind: str, number: int, poison: float | None) -> None:
-    from ojak.train import loop, run, trial, validate
-    from ojak.train import update as updating
+    from ojak.train import loop, objective, run, trial, validate
     from ojak.train.loss import Loss
     from ojak.train.update import update
 
@@ -183,7 +182,7 @@ def _break_training(reach: Callable[..., None], kind: str, number: int, poison: 
             return Loss(loss.smoothed * float("nan"), loss.plain)
 
         optimizer.step = stepped
-        updating.cross_entropy = spoilt if poison and others[0] > poison else cross_entropy
+        objective.cross_entropy = spoilt if poison and others[0] > poison else cross_entropy
         try:
             return update(working, batches, optimizer, *others)
         finally:
@@ -196,7 +195,7 @@ def _break_training(reach: Callable[..., None], kind: str, number: int, poison: 
             resource.setrlimit(resource.RLIMIT_AS, (most, most))
         return trial.fit(*given)
 
-    cross_entropy = updating.cross_entropy
+    cross_entropy = objective.cross_entropy
     validate.score, loop.update, run.fit = scored, updated, fitted
 
 

@@ -20,7 +20,7 @@ from zoo import make
 import ojak
 from ojak.batch import collate, plan
 from ojak.config import TrainConfig, read_toml
-from ojak.train import memory, meter, selection, trial
+from ojak.train import memory, meter, objective, selection, trial
 from ojak.train import update as updating
 from ojak.train.checkpoint import Progress
 from ojak.train.dataset import weights
@@ -161,7 +161,7 @@ def test_a_step_that_is_not_finite_touches_nothing(tmp_path: Path, monkeypatch: 
     """Weights and optimizer are those of before, and the tokens are not counted as learnt."""
     model, config = make("gru-additive-before"), TrainConfig(workers=1, precision="exact")
     optimizer, working = updating.make_optimizer(model, config), Working(model, config)
-    batch, real = [collate([[5, 6]], [[7, 8]], torch.device("cpu"))], updating.cross_entropy
+    batch, real = [collate([[5, 6]], [[7, 8]], torch.device("cpu"))], objective.cross_entropy
     updating.update(working, batch, optimizer, 0.1, config)
 
     def everything() -> list[torch.Tensor]:
@@ -171,7 +171,7 @@ def test_a_step_that_is_not_finite_touches_nothing(tmp_path: Path, monkeypatch: 
     for bad in (float("nan"), float("inf")):
         before = everything()
         monkeypatch.setattr(
-            updating, "cross_entropy", lambda *given, bad=bad: Loss(real(*given).smoothed * bad, real(*given).plain)
+            objective, "cross_entropy", lambda *given, bad=bad: Loss(real(*given).smoothed * bad, real(*given).plain)
         )
         assert not updating.update(working, batch, optimizer, 0.1, config).finite
         monkeypatch.undo()

@@ -30,6 +30,8 @@ class Batch:
     """how many of target_out are real"""
     seed: int | None = None
     """what dropout is drawn from in training: of the batch's place in the data, whoever learns from it"""
+    links: Tensor | None = None
+    """(B,T,S), True where a word alignment links a token of target_out and one of the source, where one is given"""
 
     def parts(self, count: int) -> list[Batch]:
         """At most `count` batches of every so many-th pair, cut to their longest sentences."""
@@ -39,7 +41,8 @@ class Batch:
             long, tokens = int((source != PAD).sum(1).max()), (after != PAD).sum(1)
             most = max(1, int(tokens.max()))  # of a blank batch too
             seed = None if self.seed is None else self.seed + first
-            found.append(Batch(source[:, :long], before[:, :most], after[:, :most], int(tokens.sum()), seed))
+            links = None if self.links is None else self.links[first::count, :most, :long]
+            found.append(Batch(source[:, :long], before[:, :most], after[:, :most], int(tokens.sum()), seed, links))
         return found
 
 
@@ -61,14 +64,21 @@ def sources(rows: Sequence[Ids], device: torch.device) -> Tensor:
     return pad(rows, last=EOS).to(device)
 
 
-def collate(source: Sequence[Ids], target: Sequence[Ids], device: torch.device, seed: int | None = None) -> Batch:
-    """A batch of pairs of ids, which come without BOS and EOS."""
+def collate(
+    source: Sequence[Ids],
+    target: Sequence[Ids],
+    device: torch.device,
+    seed: int | None = None,
+    links: Sequence[npt.NDArray[np.bool_]] | None = None,
+) -> Batch:
+    """A batch of pairs of ids, which come without BOS and EOS, and of the `links` (T,S) between those of each pair."""
     return Batch(
         sources(source, device),
         pad(target, first=BOS).to(device),
         pad(target, last=EOS).to(device),
         sum(map(len, target)) + len(target),
         seed,
+        None if links is None else _padded(links).to(device),
     )
 
 
@@ -79,6 +89,15 @@ def _few(count: int) -> int:
     while count >= 8 * step and step < 32:
         step *= 2
     return count - count % step
+
+
+def _padded(links: Sequence[npt.NDArray[np.bool_]]) -> Tensor:
+    """(B,T,S), with room for the end of sentence, which nothing is linked to."""
+    long = [max(len(found) for found in links) + 1, max(found.shape[1] for found in links) + 1]
+    padded = np.zeros((len(links), *long), dtype=np.bool_)
+    for place, found in enumerate(links):
+        padded[place, : found.shape[0], : found.shape[1]] = found
+    return torch.from_numpy(padded)
 
 
 def blank(device: torch.device) -> Batch:

@@ -38,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
         "--pairs", nargs="+", metavar="FILE", help="files of pairs, globs, SOURCE,TARGET files, or a packed corpus"
     )
     train.add_argument("--dev", nargs="+", metavar="FILE", help="pairs to validate on (default: some are held out)")
+    train.add_argument(
+        "--alignments", nargs="+", metavar="FILE", help="word alignments to learn, a Pharaoh file for each of --pairs"
+    )
     train.add_argument("--out", required=True, metavar="RUN", help="the run directory to make")
     train.add_argument("--recipe", nargs="+", default=[], metavar="FILE", help="TOML files of settings, later ones win")
     train.add_argument("--resume", action="store_true", help="go on with the run in --out")
@@ -146,6 +149,13 @@ def parser() -> argparse.ArgumentParser:
     shortlist.add_argument(
         "--frequent", type=int, default=200, metavar="N", help="target words that may always be said (200)"
     )
+
+    average = verbs.add_parser("average", help="make one model of the mean of several sets of weights")
+    average.add_argument(
+        "runs", nargs="+", metavar="RUN", help="runs, model directories, or checkpoints and files of weights in runs"
+    )
+    average.add_argument("--last", type=int, metavar="N", help="of each run, the weights of its last N validations")
+    average.add_argument("--out", required=True, metavar="DIR", help="the model directory to make")
 
     export = verbs.add_parser("export", help="write a Transformer for another engine")
     export.add_argument("run", metavar="RUN", help="a run or model directory")

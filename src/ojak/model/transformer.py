@@ -103,9 +103,10 @@ class Layer(nn.Module):
         source_keep: Tensor | None,
         weigh: bool,
         weigh_own: bool,
+        head: int | None = None,
     ) -> tuple[Tensor, KeysValues, Tensor | None, Tensor | None]:
-        """New states (N,T,D), the keys and values so far, the weights over the source (N,H,T,S) if `weigh`, and those
-        over the own side (N,H,T,T) if `weigh_own`.
+        """New states (N,T,D), the keys and values so far, the weights over the source: (N,H,T,S) if `weigh`,
+        (N,1,T,S) where one `head` is named; and those over the own side (N,H,T,T) if `weigh_own`.
 
         `angles` (T,d) turn queries and keys, where positions are told so.
         """
@@ -122,7 +123,11 @@ class Layer(nn.Module):
         weights = None
         if self.cross is not None and source is not None and source_keep is not None:
             query = self.cross.split(self.cross.query(self._enter(1, states)))
-            seen, weights = self.cross(query, *source, source_keep, weigh)
+            seen, every = self.cross(query, *source, source_keep, weigh)
+            if weigh:
+                weights = every
+            elif head is not None:
+                weights = self.cross.weights_of(head, query, source[0], source_keep)
             states = self._leave(1, states, seen, masks)
         last = len(self.norms) - 1
         states = self._leave(last, states, self.feed_forward(self._enter(last, states), masks), masks)
@@ -169,7 +174,7 @@ class Transformer(Seq2Seq):
         """The memory, and the weights of each layer's self-attention (B,H,S,S) if `weigh_own`."""
         keep = source != PAD
         masks = self._masks(source)
-        words, angles = self._place(self.source(source, self.dtype), 0)
+        words, angles = self._place(self.look_up(source, 0), 0)
         states = masks.drop(words)
         seen = []
         for layer in self.encoder:
@@ -190,29 +195,32 @@ class Transformer(Seq2Seq):
             target.append((keys[:, :, :0], values[:, :, :0]))
         return TransformerState(memory.keep, tuple(source), tuple(target), 0)
 
-    def advance(self, tokens: Tensor, state: State, attend: bool = False) -> tuple[Decoded, TransformerState]:
+    def advance(self, tokens: Tensor, state: State, attend: bool | str = False) -> tuple[Decoded, TransformerState]:
         return self._say(tokens, state, attend, False)[:2]
 
     def _say(
-        self, tokens: Tensor, state: State, attend: bool, weigh_own: bool
+        self, tokens: Tensor, state: State, attend: bool | str, weigh_own: bool
     ) -> tuple[Decoded, TransformerState, list[Tensor | None]]:
         """What `advance` gives, and the weights of each layer's self-attention (N,H,T,so far) if `weigh_own`."""
         assert isinstance(state, TransformerState)
         length, position = tokens.shape[1], state.position
         masks = self._masks(tokens)
-        words, angles = self._place(self.target(tokens, self.dtype), position)
+        words, angles = self._place(self.look_up(tokens, 1), position)
         states = masks.drop(words)
         places = torch.arange(position + length, device=tokens.device)
         keep = places <= places[position:].unsqueeze(1)  # (T, so far): each token sees itself and those before it
         source_keep = state.keep[:, None, None]
+        named = divmod(self.views.index(attend), self.config.heads) if isinstance(attend, str) else None
         target, seen, seen_own = [], [], []
-        for layer, past, source in zip(self.decoder, state.target, state.source, strict=True):
+        for number, (layer, past, source) in enumerate(zip(self.decoder, state.target, state.source, strict=True)):
+            head = named[1] if named and named[0] == number else None
             states, said, weights, own = layer(
-                states, masks, keep, past, angles, source, source_keep, attend, weigh_own
+                states, masks, keep, past, angles, source, source_keep, attend is True, weigh_own, head
             )
             target.append(said)
-            seen.append(weights)
             seen_own.append(own)
+            if weights is not None:
+                seen.append(weights)
         attention = torch.cat(seen, 1).transpose(1, 2) if attend else None  # (N,K,T,S) → (N,T,K,S)
         after = TransformerState(state.keep, state.source, tuple(target), position + length)
         return Decoded(self.decoder_norm(states), attention), after, seen_own

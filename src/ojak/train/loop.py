@@ -7,6 +7,7 @@ from contextlib import closing
 
 from ojak.train import checkpoint
 from ojak.train.job import Job
+from ojak.train.objective import Objective
 from ojak.train.precision import Working
 from ojak.train.schedule import learning_rate
 from ojak.train.selection import finish, judge
@@ -42,6 +43,7 @@ def _learn(job: Job) -> None:
         if progress.ended:
             _save(job)
     progress.ended = progress.ended or _limit(job)
+    objective = Objective.of_run(job.recipe, job.train.aligned)
     with closing(Working(job.learnt, config, job.processes)) as working:
         while not progress.ended:
             epoch = job.train.epoch(progress.epoch)
@@ -55,7 +57,7 @@ def _learn(job: Job) -> None:
                 # 1. Learn from a group of batches.
                 progress.update += 1
                 rate = learning_rate(progress.update, last, config) * progress.slower
-                seen = update(working, group.batches, job.optimizer, rate, config)
+                seen = update(working, group.batches, job.optimizer, rate, config, objective.at(progress.update))
                 check(job, group, seen)
                 this_pass = progress.epoch
                 progress.count(seen.tokens if seen.finite else 0, group.count, len(epoch))

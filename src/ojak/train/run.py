@@ -19,16 +19,18 @@ from ojak.config import Recipe, read_recipe, read_toml, write_toml
 from ojak.corpus.prepare import Prepared, prepare, rejoin, reopen
 from ojak.errors import ModelError, UseError
 from ojak.model.build import build
-from ojak.model.folder import Loaded, read_tokenizers, write_config
+from ojak.model.folder import Alignment, Loaded, read_tokenizers, write_config
 from ojak.model.seam import Seq2Seq
 from ojak.train import checkpoint, memory
 from ojak.train.card import card
 from ojak.train.checkpoint import Progress
 from ojak.train.dataset import Dev, Training
+from ojak.train.frozen import freeze
 from ojak.train.history import Display, History, Lines, Nothing, Unwritten, read_history
 from ojak.train.job import Job
 from ojak.train.loop import loop
 from ojak.train.meter import Meter
+from ojak.train.objective import alignment_view, check
 from ojak.train.parallel import Processes, joined, local, threads
 from ojak.train.precision import settled
 from ojak.train.selection import begin_again
@@ -78,7 +80,8 @@ def _train(
     torch.manual_seed(recipe.seed)
     model = build(recipe.model, len(source), len(target), recipe.text.shared)
     if begun.start:
-        begun.start.give(model)
+        begun.start.give(model, source, target)
+    freeze(model, recipe.train.freeze)
     sharded = recipe.train.sharding == "fsdp" and processes.size > 1
     model.to("cpu" if sharded else device)
     learnt = shard(model, device, processes) if sharded else model
@@ -124,7 +127,8 @@ def _train(
     if processes.leads:
         files.write(run / "recipe.toml", write_toml(recipe))
         if not begun.saved:
-            write_config(run / "model", recipe, source, target)
+            head = Alignment(alignment_view(recipe), recipe.train.alignment_step) if training.aligned else None
+            write_config(run / "model", recipe, source, target, head)
         history = History(run, progress.update if begun.saved else -1, shown)
     left_out = corpus.left_out + training.skipped + dev.skipped
     try:
@@ -184,7 +188,7 @@ def _begun(
         # What was learnt together stays together, whatever is installed now.
         start = Start.of(Path(recipe.train.start), recipe) if recipe.train.start and not saved else None
         learnt = read_tokenizers(run / "model", recipe.text) if saved else start.tokenizers if start else None
-        begun = _Begun(reopen(recipe, run / "data", tell, learnt), start, saved, changed)
+        begun = _Begun(reopen(recipe, run / "data", tell, learnt, grown=saved), start, saved, changed)
     else:
         begun = _Begun(*_new(settings, run, tell), saved)
     processes.told((write_toml(begun.corpus.recipe), saved, begun.changed))
@@ -215,6 +219,7 @@ def _new(settings: Mapping[str, Any], run: Path, tell: Callable[[str], None]) ->
     def settle(recipe: Recipe) -> None:
         if start:
             start.check(recipe)
+        check(recipe)
         files.write(run / "recipe.toml", write_toml(recipe))
 
     with _nothing_left(run):
@@ -261,6 +266,11 @@ def _resumed(run: Path, settings: Mapping[str, Any]) -> tuple[Recipe, list[str]]
         raise UseError(
             "A run is resumed with its own recipe, of which only train.* may be changed, but "
             f"{', '.join(sorted(others))} would be another; leave it out, or start another run."
+        )
+    if recipe.train.freeze != before.train.freeze:
+        raise UseError(
+            "What is frozen is settled when a run begins, but train.freeze was given another value; leave it out, or "
+            "start another run from this one (--from)."
         )
     # What the machine has settled otherwise than it was asked for is no other wish.
     named = [name for name in settings.get("train", {}) if name not in ("precision", "batch_tokens")]

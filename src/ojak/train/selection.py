@@ -12,7 +12,7 @@ import torch
 
 from ojak import files
 from ojak.model.folder import put_weights, read_weights, weights_of, write_weights
-from ojak.train import checkpoint
+from ojak.train import checkpoint, ema
 from ojak.train.checkpoint import Progress
 from ojak.train.job import Job
 from ojak.train.stop import Stopped
@@ -28,7 +28,7 @@ def judge(job: Job) -> None:
     progress.unjudged = True
     if job.stop.patient and job.stopping():  # where one alone must not leave the others behind
         raise Stopped
-    with job.meter.apart("validation"):
+    with job.meter.apart("validation"), ema.averaged(job.optimizer):
         model = job.whole()
         with job.stop.now():
             found = _validated(job)

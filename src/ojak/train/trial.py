@@ -22,6 +22,7 @@ from ojak.model.seam import Seq2Seq
 from ojak.search.forced import score
 from ojak.train import memory
 from ojak.train.dataset import Dev, Training
+from ojak.train.objective import Objective
 from ojak.train.parallel import neighbours
 from ojak.train.precision import Working
 from ojak.train.update import update
@@ -68,7 +69,7 @@ def fit(
         learn, look = training.epoch(0).heaviest(model.device), dev.heaviest(model.device)
         try:
             with _nothing_changed(model):
-                _try(recipe, model, optimizer, learn, look)
+                _try(recipe, Objective.of_run(recipe, training.aligned), model, optimizer, learn, look)
         except _TooLarge as found:
             budget = recipe.train.batch_tokens
             longest = max(max(batch.source.shape[1], batch.target_in.shape[1]) for batch in (*learn, *look))
@@ -93,11 +94,17 @@ def with_budget(recipe: Recipe, budget: int) -> Recipe:
 
 
 def _try(
-    recipe: Recipe, model: Seq2Seq, optimizer: torch.optim.Optimizer, learn: Sequence[Batch], look: Sequence[Batch]
+    recipe: Recipe,
+    objective: Objective,
+    model: Seq2Seq,
+    optimizer: torch.optim.Optimizer,
+    learn: Sequence[Batch],
+    look: Sequence[Batch],
 ) -> None:
     """Learns from the batches and looks at others as training does, without a step. Raises _TooLarge."""
-    # What the optimizer will gather: two numbers for each weight, when it takes its first step.
-    pending = [] if optimizer.state else [weight for weight in model.parameters() for _ in range(2)]
+    # What the optimizer will gather: two numbers for each weight, or three, when it takes its first step.
+    numbers = 3 if recipe.train.ema else 2
+    pending = [] if optimizer.state else [weight for weight in model.parameters() for _ in range(numbers)]
     ceiling = _ceiling(model.device, sum(weight.nbytes for weight in pending))
     try:
         held = [torch.empty_like(weight) for weight in pending]
@@ -107,7 +114,7 @@ def _try(
             idle = _Idle(model.parameters(), lr=0.0)
             model.train()
             for batch in learn:
-                _watched(batch, ceiling, lambda part: update(working, [part], idle, 0.0, recipe.train))
+                _watched(batch, ceiling, lambda part: update(working, [part], idle, 0.0, recipe.train, objective))
         idle.zero_grad()
         model.eval()
         for batch in look:

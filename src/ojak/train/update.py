@@ -11,7 +11,9 @@ import torch
 from ojak.batch import Batch
 from ojak.config import TrainConfig
 from ojak.model.seam import Seq2Seq
-from ojak.train.loss import Loss, cross_entropy
+from ojak.train import ema
+from ojak.train.loss import Loss
+from ojak.train.objective import Objective
 from ojak.train.precision import Working
 
 
@@ -36,8 +38,9 @@ class Updated:
 
 def make_optimizer(model: Seq2Seq, config: TrainConfig) -> torch.optim.Optimizer:
     """Adam (Kingma and Ba 2015) or AdamW; norms, biases and vectors are not decayed."""
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    learning = [p for p in model.parameters() if p.requires_grad]
+    decayed = [p for p in learning if p.ndim > 1]
+    others = [p for p in learning if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
     # Fused: one pass over the weights, a third of the time of the others.
@@ -45,16 +48,21 @@ def make_optimizer(model: Seq2Seq, config: TrainConfig) -> torch.optim.Optimizer
 
 
 def update(
-    working: Working, batches: Sequence[Batch], optimizer: torch.optim.Optimizer, rate: float, config: TrainConfig
+    working: Working,
+    batches: Sequence[Batch],
+    optimizer: torch.optim.Optimizer,
+    rate: float,
+    config: TrainConfig,
+    objective: Objective | None = None,
 ) -> Updated:
     """Learns from the batches, and those of the other processes, together: one step down the gradient of their mean
-    loss a token, if both are finite."""
+    loss a token, if both are finite. The loss is that of the translation, or what the `objective` says."""
+    learnt = objective or Objective(config)
     optimizer.zero_grad()
     working.take_weights()
 
     def learn(model: Seq2Seq, batch: Batch) -> Loss:
-        decoded = model(batch.source, batch.target_in)
-        found = cross_entropy(model, decoded.states, batch.target_out, config.label_smoothing)
+        found = learnt.of(model, batch)
         found.smoothed.backward()
         return Loss(found.smoothed.detach(), found.plain)
 
@@ -75,4 +83,5 @@ def update(
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.step()
+        ema.take(optimizer, config.ema)
     return seen
