@@ -149,6 +149,11 @@ class Recurrent(Seq2Seq):
         states = torch.cat(fed, 1) if fed else self._read_out(top, context, words, read_out, masks)
         return Decoded(states, weights.unsqueeze(2) if attend else None), after
 
+    def transformed(self, state: State) -> Tensor:
+        """What a weight of 1 adds to the context, as (N,K,S,E): the encoder's states themselves."""
+        assert isinstance(state, RecurrentState)
+        return state.memory.states.unsqueeze(1)[:, : len(self.views)]
+
     @property
     def dtype(self) -> torch.dtype:
         return self.first.weight.dtype
