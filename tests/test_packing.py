@@ -183,7 +183,7 @@ def test_nothing_that_fits_is_told(tmp_path: Path) -> None:
 def test_a_process_that_dies_ends_the_packing_with_a_message(tmp_path: Path) -> None:
     sides = Sides(tmp_path / "nothing", "word", False, 50)
     with pytest.raises(OjakError, match="ended early"):
-        list(encode_blocks([("a", "b")], sides, 1))
+        list(encode_blocks([("a", "b", "")], sides, 1))
 
 
 @pytest.mark.usefixtures("small")

@@ -28,6 +28,8 @@ class Batch:
     """(B,T), the tokens to foretell: the target, then EOS"""
     tokens: int
     """how many of target_out are real"""
+    links: Tensor | None = None
+    """(B,T,S), True where a word alignment links a token of target_out and one of the source, where one is given"""
 
     def parts(self, count: int) -> list[Batch]:
         """At most `count` batches of every so many-th pair, cut to their longest sentences."""
@@ -36,7 +38,8 @@ class Batch:
             source, before, after = (side[first::count] for side in (self.source, self.target_in, self.target_out))
             long, tokens = int((source != PAD).sum(1).max()), (after != PAD).sum(1)
             most = int(tokens.max())
-            found.append(Batch(source[:, :long], before[:, :most], after[:, :most], int(tokens.sum())))
+            links = None if self.links is None else self.links[first::count, :most, :long]
+            found.append(Batch(source[:, :long], before[:, :most], after[:, :most], int(tokens.sum()), links))
         return found
 
 
@@ -58,14 +61,29 @@ def sources(rows: Sequence[Ids], device: torch.device) -> Tensor:
     return pad(rows, last=EOS).to(device)
 
 
-def collate(source: Sequence[Ids], target: Sequence[Ids], device: torch.device) -> Batch:
-    """A batch of pairs of ids, which come without BOS and EOS."""
+def collate(
+    source: Sequence[Ids],
+    target: Sequence[Ids],
+    device: torch.device,
+    links: Sequence[npt.NDArray[np.bool_]] | None = None,
+) -> Batch:
+    """A batch of pairs of ids, which come without BOS and EOS, and of the `links` (T,S) between those of each pair."""
     return Batch(
         sources(source, device),
         pad(target, first=BOS).to(device),
         pad(target, last=EOS).to(device),
         sum(map(len, target)) + len(target),
+        None if links is None else _padded(links).to(device),
     )
+
+
+def _padded(links: Sequence[npt.NDArray[np.bool_]]) -> Tensor:
+    """(B,T,S), with room for the end of sentence, which nothing is linked to."""
+    long = [max(len(found) for found in links) + 1, max(found.shape[1] for found in links) + 1]
+    padded = np.zeros((len(links), *long), dtype=np.bool_)
+    for place, found in enumerate(links):
+        padded[place, : found.shape[0], : found.shape[1]] = found
+    return torch.from_numpy(padded)
 
 
 def plan(

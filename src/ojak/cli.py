@@ -136,6 +136,13 @@ def parser() -> argparse.ArgumentParser:
         "--frequent", type=int, default=200, metavar="N", help="target words that may always be said (200)"
     )
 
+    average = verbs.add_parser("average", help="make one model of the mean of several sets of weights")
+    average.add_argument(
+        "runs", nargs="+", metavar="RUN", help="runs, model directories, or checkpoints and files of weights in runs"
+    )
+    average.add_argument("--last", type=int, metavar="N", help="of each run, the weights of its last N validations")
+    average.add_argument("--out", required=True, metavar="DIR", help="the model directory to make")
+
     export = verbs.add_parser("export", help="write a Transformer for another engine")
     export.add_argument("run", metavar="RUN", help="a run or model directory")
     export.add_argument("--to", required=True, choices=("ctranslate2", "marian"), help="the engine, or the layout")

@@ -32,6 +32,9 @@ class DataConfig(_Section):
     weights: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (), description="how often a pass sees each of them: 2 twice, 0.5 half of it, drawn anew; none: all once"
     )
+    alignments: tuple[str, ...] = Field(
+        (), description="word alignments to learn from, a Pharaoh file (i-j, a line a pair) for each of `pairs`"
+    )
     dev: tuple[str, ...] = Field((), description="files to validate on; none: some of the pairs are held out")
     held_out: int = Field(500, ge=1, description="pairs held out when there is no dev file; at most a tenth")
     source: str = Field("", description="language code of the first column, such as en")
@@ -58,6 +61,11 @@ class DataConfig(_Section):
                 f"there must be a weight for each entry of pairs, but there are {len(self.weights)} for "
                 f"{len(self.pairs)}; give as many, or none"
             )
+        if self.alignments and len(self.alignments) != len(self.pairs):
+            raise ValueError(
+                'there must be alignments for each entry of pairs ("" for one that has none), but there are '
+                f"{len(self.alignments)} for {len(self.pairs)}; give as many, or none"
+            )
         return self
 
 
@@ -73,11 +81,17 @@ class TextConfig(_Section):
     width: bool = Field(False, description="fold full-width and half-width forms into ordinary ones")
     punctuation: bool = Field(False, description="make one of all quotes, of all dashes and of all middle dots")
     min_frequency: int = Field(1, ge=1, description="rarer words or characters become <unk> (not for subwords)")
+    add: int = Field(
+        0, ge=0, description="entries that are learnt from new pairs beside those of the model that a run starts from"
+    )
     sample: float = Field(0.0, ge=0, lt=1, description="subword sampling in training, other cuts in every pass; 0: off")
 
 
 class _ModelSection(_Section):
     dropout: float = Field(0.1, ge=0, le=0.9, description="share of activations dropped in training")
+    word_dropout: tuple[Share, Share] = Field(
+        (0.0, 0.0), description="share of source and of target words whose vectors are dropped whole in training"
+    )
     tie_embeddings: bool = Field(True, description="the output layer is the target embedding (Press and Wolf 2017)")
     max_length: int = Field(256, ge=2, description="longest source or target in tokens, end of sentence included")
 
@@ -165,6 +179,30 @@ class TrainConfig(_Section):
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay (adamw)")
     clip: float = Field(1.0, ge=0, description="longest gradient norm; 0: off")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the probability spread evenly over all words")
+    alignment_weight: float = Field(
+        0.05, ge=0, description="how much one attention view learns from data.alignments (Garg 2019); 0: not at all"
+    )
+    alignment_view: str = Field(
+        "", description="that view; empty: the only one, or the first head of the decoder's last layer but one"
+    )
+    alignment_step: Literal["output", "input"] = Field(
+        "output", description="the step of a target word whose weights are to be right: which writes it, or reads it"
+    )
+    r_drop: float = Field(
+        0.0, ge=0, description="alpha of R-Drop (Liang 2021), two passes that are to agree, 5 there; 0: off"
+    )
+    sampled_words: float = Field(
+        0.0,
+        ge=0,
+        le=0.9,
+        description="scheduled sampling: the share of previous words that are the model's own, at last",
+    )
+    sampled_ramp: int = Field(10000, ge=1, description="updates in which that share grows from 0")
+    sampled_schedule: Literal["linear", "sigmoid"] = Field("linear", description="how it grows")
+    freeze: tuple[str, ...] = Field((), description="names of weights that do not learn, such as encoder.*")
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="decay of a moving average of the weights, which validations see; 0: off"
+    )
     validate_every: int = Field(0, ge=0, description="updates between validations; 0: once an epoch")
     metric: Literal["chrf", "bleu", "loss"] = Field("chrf", description="what validation chooses the best weights by")
     dev_sentences: int = Field(500, ge=1, description="so many pairs are translated in a validation, at most")

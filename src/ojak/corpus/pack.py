@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ojak import files
-from ojak.corpus.encoder import Block, Sides, encode_blocks
+from ojak.corpus.encoder import Block, Sides, Texts, encode_blocks
 from ojak.corpus.pair import Pair, chunks
 from ojak.corpus.store import CHUNK, FORMAT, SIDES, Store, part_file
 from ojak.errors import DataError, UseError
@@ -64,6 +64,7 @@ def pack(
         "pairs": total,
         "skipped": sum(part["skipped"] for part in parts),
         "tokens": {name: sum(part[name] for part in parts) for name in SIDES},
+        "links": sum(part["links"] for part in parts),
         "fingerprint": writer.digest.hexdigest(),
         "parts": [{key: part[key] for key in ("corpus", "pairs")} for part in parts],
         "about": about,
@@ -118,7 +119,7 @@ class _Writer:
                 )
             self._write(corpus, itertools.chain(head, blocks))
 
-    def _write(self, corpus: int, blocks: Iterator[tuple[str, str]]) -> None:
+    def _write(self, corpus: int, blocks: Iterator[Texts]) -> None:
         """Encodes all that is left of a corpus; a part is written as soon as it is full."""
         many = self._processes
         if many is None:
@@ -127,7 +128,7 @@ class _Writer:
             blocks = itertools.chain(first, blocks)
         marks: list[tuple[str, int]] = []
 
-        def marked() -> Iterator[tuple[str, str]]:
+        def marked() -> Iterator[Texts]:
             for block in blocks:
                 marks.append((self.digest.hexdigest(), self.read))
                 yield block
@@ -147,18 +148,23 @@ class _Writer:
     def _part(self, corpus: int, blocks: Sequence[Block], digest: str, read: int) -> None:
         tensors: dict[str, np.ndarray[Any, Any]] = {}
         pairs = sum(len(block.lengths[0]) for block in blocks)
-        begins = np.zeros((-(-pairs // CHUNK) + 1, 2), dtype=np.int64)
+        begins = np.zeros((-(-pairs // CHUNK) + 1, 3), dtype=np.int64)
         for side, name in enumerate(SIDES):
             lengths = np.concatenate([block.lengths[side] for block in blocks])
             ids = np.concatenate([block.ids[side] for block in blocks])
             begins[1:, side] = np.cumsum(np.add.reduceat(lengths, np.arange(0, pairs, CHUNK))) if pairs else 0
             tensors[f"{name}_lengths"], tensors[f"{name}_ids"] = _narrow(lengths), _narrow(ids)
+        linked = np.concatenate([block.linked for block in blocks])
+        if linked.any():
+            begins[1:, 2] = np.cumsum(np.add.reduceat(linked, np.arange(0, pairs, CHUNK)))
+            tensors["linked"], tensors["links"] = _narrow(linked), _narrow(np.concatenate([b.links for b in blocks]))
         part = {
             "corpus": corpus,
             "pairs": pairs,
             "skipped": sum(block.skipped for block in blocks),
             "source": int(begins[-1, 0]),
             "target": int(begins[-1, 1]),
+            "links": int(begins[-1, 2]),
             "digest": digest,
         }
         tensors["chunks"] = begins
@@ -179,15 +185,16 @@ class _Writer:
         if self._progress:
             self._progress(self.read, time.monotonic() - self._begun)
 
-    def _digested(self, pairs: Iterable[Pair]) -> Iterator[tuple[str, str]]:
-        """Sources and targets of blocks, one a line; each goes into the digest when it is fetched."""
+    def _digested(self, pairs: Iterable[Pair]) -> Iterator[Texts]:
+        """The texts of blocks; each goes into the digest when it is fetched."""
         for block in chunks(pairs, BLOCK):
             texts = [_lines([getattr(pair, name) for pair in block]) for name in SIDES]
-            for text in texts:
+            links = "\n".join(pair.links for pair in block) if any(pair.links for pair in block) else ""
+            for text in (*texts, links) if links else texts:
                 self.digest.update(text.encode("utf-8", "replace"))
                 self.digest.update(b"\0")
             self.read += len(block)
-            yield texts[0], texts[1]
+            yield texts[0], texts[1], links
 
 
 def _lines(texts: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 _BREAKS = re.compile(r"[\t\n]+")
+_LINK = re.compile(r"(\d+)-(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,13 @@ class Pair:
     group: str = ""
     place: str = field(default="", compare=False)
     """where it was read, for messages"""
+    links: str = field(default="", compare=False)
+    """which words are each other's translation, `i-j` each, where alignments were given (see `links`)"""
 
     def turned(self) -> Pair:
         """The same pair in the other direction."""
-        return Pair(self.target, self.source, self.label, self.group, self.place)
+        links = _LINK.sub(r"\2-\1", self.links)
+        return Pair(self.target, self.source, self.label, self.group, self.place, links)
 
 
 def one_line(text: str) -> str:

@@ -29,6 +29,7 @@ from ojak.corpus.write import write_pairs
 from ojak.errors import ConfigError, UseError
 from ojak.presets import preset
 from ojak.text import Tokenizer, learn
+from ojak.text.grow import grow
 from ojak.text.subword import MOST_SENTENCES, reservoir
 
 
@@ -70,6 +71,8 @@ def prepare(
         prepared = _opened(Store.open(packed), asked, settings, base or {}, tokenizers)
         settle(prepared.recipe)
         return prepared
+    if asked.text.add and tokenizers is None:
+        raise ConfigError("text.add is for a run that starts from a model; name one with --from, or raise text.size.")
     files = Files(asked.data, tell)
     held = files.survey(asked.seed)
     recipe = read_recipe(preset(held.total, asked.model.architecture), base or {}, settings)
@@ -77,9 +80,11 @@ def prepare(
     return _pack(recipe, folder, files, held, tell, tokenizers)
 
 
-def reopen(recipe: Recipe, folder: Path, tell: Tell, tokenizers: tuple[Tokenizer, Tokenizer] | None) -> Prepared:
+def reopen(
+    recipe: Recipe, folder: Path, tell: Tell, tokenizers: tuple[Tokenizer, Tokenizer] | None, grown: bool = False
+) -> Prepared:
     """The corpus of a recipe again: from `folder`, if it was finished and the files are as they were or gone; packed
-    anew otherwise, with these tokenizers or ones learnt anew."""
+    anew otherwise, with these tokenizers (`grown` if they have learnt what `text.add` asks for) or ones learnt anew."""
     if (packed := _packed(recipe.data)) is not None:
         return _from_store(Store.open(packed), recipe)
     if (folder / "store.json").exists():
@@ -89,7 +94,8 @@ def reopen(recipe: Recipe, folder: Path, tell: Tell, tokenizers: tuple[Tokenizer
         if about["data"] == _data(recipe) and there == seals(there):
             return _from_store(store, recipe)
     files = Files(recipe.data, tell)
-    return _pack(recipe, folder, files, files.survey(recipe.seed), tell, tokenizers, anew=True)
+    held = files.survey(recipe.seed)
+    return _pack(recipe, folder, files, held, tell, tokenizers, grown, anew=True)
 
 
 def _pack(
@@ -99,6 +105,7 @@ def _pack(
     held: HeldOut,
     tell: Tell,
     tokenizers: tuple[Tokenizer, Tokenizer] | None = None,
+    grown: bool = False,
     anew: bool = False,
 ) -> Prepared:
     text = recipe.text
@@ -113,7 +120,12 @@ def _pack(
     sides = Sides(folder, text.kind, text.shared, recipe.model.max_length - 1)
     # With the tokenizers of a packing that was cut off its parts go on; they were saved before the first of them.
     begun = part_file(folder, 0).exists()
-    source, target = tokenizers or (sides.load() if begun else _learnt(recipe, files, held))
+    if begun and (tokenizers is None or (text.add and not grown)):
+        source, target = sides.load()
+    elif tokenizers is None:
+        source, target = _learnt(recipe, files, held)
+    else:
+        source, target = _grown(recipe, files, held, *tokenizers) if text.add and not grown else tokenizers
     if not begun:
         sides.save(source, target)
     write_pairs(folder / "dev.jsonl", held.parts["dev"])
@@ -145,15 +157,31 @@ def _learnt(recipe: Recipe, files: Files, held: HeldOut) -> tuple[Tokenizer, Tok
             seed=recipe.seed,
         )
 
-    most = MOST_SENTENCES // 2 if text.shared else MOST_SENTENCES
-    drawn = reservoir(itertools.chain.from_iterable(files.training(held)), most, recipe.seed)
-    must_be_left(drawn)
-    sources, targets = [pair.source for pair in drawn], [pair.target for pair in drawn]
-    del drawn
+    sources, targets = _drawn(recipe, files, held)
     if text.shared:
         both = of(itertools.chain(sources, targets))
         return both, both
     return of(sources), of(targets)
+
+
+def _grown(
+    recipe: Recipe, files: Files, held: HeldOut, source: Tokenizer, target: Tokenizer
+) -> tuple[Tokenizer, Tokenizer]:
+    """The tokenizers of a model with what they lack for these files."""
+    sources, targets = _drawn(recipe, files, held)
+    add, rare = recipe.text.add, recipe.text.min_frequency
+    if source is target:
+        both = grow(source, itertools.chain(sources, targets), add, rare)
+        return both, both
+    return grow(source, sources, add, rare), grow(target, targets, add, rare)
+
+
+def _drawn(recipe: Recipe, files: Files, held: HeldOut) -> tuple[list[str], list[str]]:
+    """Sources and targets that tokenizers learn from."""
+    most = MOST_SENTENCES // 2 if recipe.text.shared else MOST_SENTENCES
+    drawn = reservoir(itertools.chain.from_iterable(files.training(held)), most, recipe.seed)
+    must_be_left(drawn)
+    return [pair.source for pair in drawn], [pair.target for pair in drawn]
 
 
 def _packed(data: DataConfig) -> Path | None:
@@ -195,6 +223,11 @@ def _opened(
         raise ConfigError(
             f"data.weights are those of the files that a corpus is packed from: {store.folder} has "
             f"{about.get('weights') or 'none'}. Leave them out, or pack the corpus with others."
+        )
+    if recipe.data.alignments:
+        raise ConfigError(
+            f"data.alignments are packed with the pairs that they belong to, which {store.folder} is already. Leave "
+            "them out, or pack the corpus with them."
         )
     if recipe.model.max_length <= about["longest"]:
         raise ConfigError(

@@ -12,6 +12,7 @@ from ojak.corpus.formats import reader
 from ojak.corpus.formats.moses import read_two
 from ojak.corpus.layout import Layout
 from ojak.corpus.lines import read_lines
+from ojak.corpus.links import linked
 from ojak.corpus.pair import Pair
 from ojak.errors import DataError
 
@@ -39,16 +40,19 @@ def read_pairs(paths: Sequence[Path | str], layout: Layout | None = None, notes:
 
 
 def stream_pairs(
-    path: Path | str, layout: Layout | None = None, notes: Notes | None = None, whole: bool = False
+    path: Path | str, layout: Layout | None = None, notes: Notes | None = None, whole: bool = False, links: str = ""
 ) -> Iterator[Pair]:
     """The pairs of one path of `files_of`, one after another, in memory that does not grow with most kinds of file.
 
     A pair may lack text on one side, so that cleaning can count it; `whole` leaves such out, and the notes count them.
-    Raises DataError at the first fault of a file of
-    which nothing more can be read, and at the end of the file for faults of lines.
+    `links` is a file of word alignments (see `ojak.corpus.links`) with a line for each pair, those left out too.
+    Raises DataError at the first fault of a file of which nothing more can be read, and at the end of the file for
+    faults of lines.
     """
     notes = notes or Notes()
     pairs = _one(path, layout or Layout(), notes, strict=False)
+    if links:
+        pairs = linked(pairs, str(path), links)
     return _whole(pairs, notes) if whole else pairs
 
 

@@ -14,6 +14,7 @@ from ojak.corpus.layout import Layout
 from ojak.corpus.pair import Pair
 from ojak.corpus.read import files_of, read_pairs, stream_pairs
 from ojak.corpus.split import HeldOut, choose
+from ojak.errors import DataError
 
 EVERY = 5.0  # seconds between messages of progress
 
@@ -27,6 +28,8 @@ class Files:
     def __init__(self, data: DataConfig, tell: Tell) -> None:
         self.data, self._tell = data, tell
         self.paths = [files_of([path]) for path in data.pairs]
+        self.links = _beside(self.paths, data)
+        """the alignments of each file; empty where it has none"""
         self.notes = Notes()
         """of the last reading"""
         self.layout = Layout.of(data)
@@ -34,7 +37,7 @@ class Files:
     def corpora(self) -> list[Iterator[Pair]]:
         """A stream for each entry of `data.pairs`, to be read one after the other."""
         self.notes = Notes()
-        return [self._stream(paths) for paths in self.paths]
+        return [self._stream(paths, links) for paths, links in zip(self.paths, self.links, strict=True)]
 
     def survey(self, seed: int) -> HeldOut:
         """Counts the pairs, and sets some aside where no file of them is named."""
@@ -61,11 +64,12 @@ class Files:
 
     def seals(self) -> dict[str, list[int]]:
         """Size and time of each file."""
-        return seals(sorted({part for paths in self.paths for path in paths for part in _parts(path)}))
+        read = {part for paths in self.paths for path in paths for part in _parts(path)}
+        return seals(sorted(read.union(filter(None, itertools.chain.from_iterable(self.links)))))
 
-    def _stream(self, paths: list[str]) -> Iterator[Pair]:
-        for path in paths:
-            pairs = stream_pairs(path, self.layout, self.notes, whole=True)
+    def _stream(self, paths: list[str], links: list[str]) -> Iterator[Pair]:
+        for path, beside in zip(paths, links, strict=True):
+            pairs = stream_pairs(path, self.layout, self.notes, whole=True, links=beside)
             yield from (pair.turned() for pair in pairs) if self.data.reverse else pairs
 
     def _timed(self, pairs: Iterable[Pair], message: str) -> Iterator[Pair]:
@@ -74,6 +78,20 @@ class Files:
             if number % 65536 == 65535:
                 clock.tell(message, number)
             yield pair
+
+
+def _beside(paths: list[list[str]], data: DataConfig) -> list[list[str]]:
+    """The files of alignments for the files of each entry of `data.pairs`. Raises DataError where they differ in
+    number."""
+    found = []
+    for files, pairs, links in zip(paths, data.pairs, data.alignments or [""] * len(paths), strict=True):
+        found.append(files_of([links]) if links else [""] * len(files))
+        if len(found[-1]) != len(files):
+            raise DataError(
+                f"There must be a file of alignments for each file of pairs, but {links} names {len(found[-1])} for "
+                f"{len(files)} of {pairs}. Mend one of them."
+            )
+    return found
 
 
 def _parts(path: str) -> list[str]:

@@ -1,7 +1,8 @@
 """A corpus as packed ids on disk, read a window at a time: memory does not grow with it.
 
 store.json               what it is: counts, the files it was packed from, the tokenizers' settings, a fingerprint
-part-NNNNN.safetensors   the ids and lengths of up to 262,144 pairs of one corpus, and where each chunk of them begins
+part-NNNNN.safetensors   the ids and lengths of up to 262,144 pairs of one corpus, the links between their words where
+                         these were given, and where each chunk of them begins
 source.*, target.*       the tokenizers (shared.* where they are one)
 """
 
@@ -29,10 +30,13 @@ Ids = npt.NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Rows:
-    """Pairs in memory: for each side the ids end to end, the length of each row, and where it begins."""
+    """Pairs in memory: for each side the ids end to end, the length of each row, and where it begins. `links` (L,2) are
+    those between words, end to end, of which each pair has as many as `linked` says."""
 
     ids: tuple[Ids, Ids]
     lengths: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+    links: Ids
+    linked: npt.NDArray[np.int64]
 
     @cached_property
     def starts(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -44,6 +48,15 @@ class Rows:
         """The ids of some rows of a side (0: source, 1: target)."""
         ids, starts, lengths = self.ids[side], self.starts[side], self.lengths[side]
         return [ids[start : start + length] for start, length in zip(starts[places], lengths[places], strict=True)]
+
+    def links_of(self, places: npt.NDArray[np.int64]) -> list[Ids]:
+        """The links (L,2) of some pairs."""
+        ends = self._link_ends
+        return [self.links[ends[place] - self.linked[place] : ends[place]] for place in places]
+
+    @cached_property
+    def _link_ends(self) -> npt.NDArray[np.int64]:
+        return np.cumsum(self.linked)
 
 
 @dataclass(frozen=True)
@@ -85,42 +98,60 @@ class Store:
         _, part, _, first = self.chunks[chunk]
         return int(min(CHUNK, self.record["parts"][part]["pairs"] - first))
 
+    @property
+    def linked(self) -> bool:
+        """Whether word alignments were packed with it."""
+        return bool(self.record.get("links", 0))
+
     def lengths(self, chunks: Sequence[int] | npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
         """The lengths of both sides of the pairs of these chunks, in their order."""
-        return self._read(chunks, with_ids=False)[1]
+        found = self._read(chunks, with_ids=False)
+        return [_joined(found, f"{name}_lengths").astype(np.int64) for name in SIDES]
 
     def rows(self, chunks: Sequence[int] | npt.NDArray[np.int64]) -> Rows:
         """The pairs of these chunks, in their order. Raises ModelError where a part is missing or broken."""
-        ids, lengths = self._read(chunks, with_ids=True)
-        return Rows((ids[0], ids[1]), (lengths[0], lengths[1]))
+        found = self._read(chunks, with_ids=True)
+        source, target = (_joined(found, f"{name}_ids") for name in SIDES)
+        lengths, others = (_joined(found, f"{name}_lengths").astype(np.int64) for name in SIDES)
+        links, linked = _joined(found, "links"), _joined(found, "linked").astype(np.int64)
+        return Rows((source, target), (lengths, others), links, linked)
 
-    def _read(
-        self, chunks: Sequence[int] | npt.NDArray[np.int64], with_ids: bool
-    ) -> tuple[list[Ids], list[npt.NDArray[np.int64]]]:
+    def _read(self, chunks: Sequence[int] | npt.NDArray[np.int64], with_ids: bool) -> list[dict[str, Ids]]:
+        """What the parts hold of each chunk, by the names of their tensors."""
         wanted = self.chunks[np.asarray(chunks, dtype=np.int64)]
-        found: list[dict[str, npt.NDArray[Any]]] = [{} for _ in wanted]
+        found: list[dict[str, Ids]] = [{} for _ in wanted]
         for part in np.unique(wanted[:, 1]):
             path = part_file(self.folder, int(part))
             try:
                 with safe_open(path, framework="numpy") as file:
-                    begins = file.get_tensor("chunks")
                     pairs = self.record["parts"][part]["pairs"]
                     for place in np.nonzero(wanted[:, 1] == part)[0]:
-                        chunk, first = wanted[place, 2:]
-                        for side, name in enumerate(SIDES):
-                            lengths = file.get_slice(f"{name}_lengths")[int(first) : int(min(first + CHUNK, pairs))]
-                            found[place][f"{name}_lengths"] = lengths
-                            if with_ids:
-                                low, high = (int(begins[at, side]) for at in (chunk, chunk + 1))
-                                found[place][name] = file.get_slice(f"{name}_ids")[low:high]
+                        chunk, first = (int(number) for number in wanted[place, 2:])
+                        found[place] = _of_chunk(file, chunk, slice(first, min(first + CHUNK, pairs)), with_ids)
             except (OSError, SafetensorError, IndexError, KeyError) as error:
                 raise ModelError(
                     f"{path} must be a part of a packed corpus, but is not: {error}. Remove {self.folder} to have the "
                     "corpus packed anew."
                 ) from None
-        lengths = [np.concatenate([one[f"{name}_lengths"] for one in found]).astype(np.int64) for name in SIDES]
-        ids = [np.concatenate([one[name] for one in found]) for name in SIDES] if with_ids else []
-        return ids, lengths
+        return found
+
+
+def _of_chunk(file: Any, chunk: int, own: slice, with_ids: bool) -> dict[str, Ids]:
+    """What a part holds of a chunk, whose pairs are those at `own`."""
+    found: dict[str, Ids] = {f"{name}_lengths": file.get_slice(f"{name}_lengths")[own] for name in SIDES}
+    if with_ids:
+        low, high = file.get_slice("chunks")[chunk : chunk + 2].tolist()
+        for side, name in enumerate(SIDES):
+            found[f"{name}_ids"] = file.get_slice(f"{name}_ids")[low[side] : high[side]]
+        some = "links" in file.keys()  # noqa: SIM118 (not a dict)
+        found["links"] = file.get_slice("links")[low[2] : high[2]] if some else np.zeros((0, 2), np.uint16)
+        found["linked"] = file.get_slice("linked")[own] if some else np.zeros(own.stop - own.start, np.uint16)
+    return found
+
+
+def _joined(found: Sequence[dict[str, Ids]], name: str) -> Ids:
+    joined: Ids = np.concatenate([one[name] for one in found])
+    return joined
 
 
 def part_file(folder: Path, number: int) -> Path:

@@ -65,6 +65,10 @@ class Masks:
         """`states` plus what is kept of `found`, in one pass over both."""
         return torch.addcmul(states, found, self.draw(found)) if self else states + found
 
+    def drop_words(self, words: Tensor) -> Tensor:
+        """The vectors (N,T,D) with those of some places dropped whole: word dropout (Gal and Ghahramani 2016, 4.2)."""
+        return words * self.draw(words[:, :, :1]) if self else words
+
     def _fill(self, count: int, like: Tensor) -> Tensor:
         draws = torch.empty(-(-count // 8), dtype=torch.int64, device=like.device)
         # The whole range: each of the eight bytes is then uniform.

@@ -57,8 +57,8 @@ class Ensemble(Seq2Seq):
         assert isinstance(memory, EnsembleMemory)
         return EnsembleState(tuple(m.start(read) for m, read in zip(self.members, memory.members, strict=True)))
 
-    def advance(self, tokens: Tensor, state: State, attend: bool = False) -> tuple[Decoded, EnsembleState]:
-        assert isinstance(state, EnsembleState)
+    def advance(self, tokens: Tensor, state: State, attend: bool | str = False) -> tuple[Decoded, EnsembleState]:
+        assert isinstance(state, EnsembleState) and not isinstance(attend, str), "a view is named in training alone"
         told = [member.advance(tokens, own, attend) for member, own in zip(self.members, state.members, strict=True)]
         states = torch.cat([decoded.states for decoded, _ in told], -1)
         looked = [decoded.attention for decoded, _ in told if decoded.attention is not None]

@@ -1,6 +1,7 @@
 """The model directory: what serves, and nothing that can run code.
 
-config.json           format, model, sizes of the vocabularies, tokenizers, languages, search defaults
+config.json           format, model, sizes of the vocabularies, tokenizers, languages, search defaults; and, where
+                      one learnt from word alignments, which attention view aligns
 weights.safetensors   every weight once
 source.*, target.*    the tokenizers (shared.* where they are one)
 README.md             the model card
@@ -9,7 +10,7 @@ README.md             the model card
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,15 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
+class Alignment:
+    """The attention view that learnt from word alignments, and the step of a target word whose weights align it:
+    `output`, which writes the word, or `input`, the next one, which reads it."""
+
+    view: str
+    step: str
+
+
+@dataclass(frozen=True)
 class Loaded:
     """All that translating needs."""
 
@@ -37,9 +47,13 @@ class Loaded:
     target: Tokenizer
     search: SearchConfig
     languages: tuple[str, str]
+    alignment: Alignment | None = None
+    """None where no view learnt from word alignments"""
 
 
-def write_config(folder: Path, recipe: Recipe, source: Tokenizer, target: Tokenizer) -> None:
+def write_config(
+    folder: Path, recipe: Recipe, source: Tokenizer, target: Tokenizer, alignment: Alignment | None = None
+) -> None:
     """Writes all but the weights and the card."""
     config = {
         "format": FORMAT,
@@ -48,6 +62,7 @@ def write_config(folder: Path, recipe: Recipe, source: Tokenizer, target: Tokeni
         "search": recipe.search.model_dump(),
         "languages": list(recipe.languages),
         "vocabulary": {"source": len(source), "target": len(target)},
+        **({"alignment": asdict(alignment)} if alignment else {}),
     }
     folder.mkdir(parents=True, exist_ok=True)
     with files.explained(folder):
@@ -134,6 +149,7 @@ def load(path: Path, device: torch.device) -> Loaded:
         recipe = read_recipe({key: config[key] for key in ("model", "text", "search")})
         sizes = config["vocabulary"]["source"], config["vocabulary"]["target"]
         languages = str(config["languages"][0]), str(config["languages"][1])
+        alignment = Alignment(**config["alignment"]) if "alignment" in config else None
     except (ConfigError, ValidationError, KeyError, IndexError, TypeError) as error:
         raise ModelError(f"{folder / 'config.json'} is broken: {error}") from None
     source, target = read_tokenizers(folder, recipe.text)
@@ -145,4 +161,4 @@ def load(path: Path, device: torch.device) -> Loaded:
     model = build(recipe.model, *sizes, recipe.text.shared)
     weights = folder / "weights.safetensors"
     put_weights(model, read_weights(weights), weights)
-    return Loaded(model.to(device).eval(), source, target, recipe.search, languages)
+    return Loaded(model.to(device).eval(), source, target, recipe.search, languages, alignment)

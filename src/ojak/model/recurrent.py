@@ -83,7 +83,7 @@ class Recurrent(Seq2Seq):
         keep = source != PAD
         lengths = keep.sum(1)
         masks = self._masks(source)
-        words = masks.drop(self.source(source, self.dtype))
+        words = masks.drop(self.look_up(source, 0))
         packed = pack_padded_sequence(words, lengths.cpu(), batch_first=True, enforce_sorted=False)
         for layer, network in enumerate(self.encoder):
             if layer:
@@ -104,10 +104,10 @@ class Recurrent(Seq2Seq):
         feed = memory.summary.new_zeros(len(first[0]), self.readout.out_features) if self.config.input_feeding else None
         return RecurrentState(memory, keys, hidden, feed)
 
-    def advance(self, tokens: Tensor, state: State, attend: bool = False) -> tuple[Decoded, RecurrentState]:
+    def advance(self, tokens: Tensor, state: State, attend: bool | str = False) -> tuple[Decoded, RecurrentState]:
         assert isinstance(state, RecurrentState)
         masks = self._masks(tokens)
-        words = masks.drop(self.target(tokens, self.dtype))  # (N,T,M)
+        words = masks.drop(self.look_up(tokens, 1))  # (N,T,M)
         given, of_extra = self._given(words, state)
         extra, look = Shared(of_extra), self._looker(state)  # `look` is None without attention
         read_out = Shared(self.readout.weight.T, self.readout.bias)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ojak.config import ModelConfig
+from ojak.model.dropout import Masks
 from ojak.model.embedding import Embedding
 
 
@@ -78,7 +79,7 @@ class Decoded:
     states: Tensor
     """(N,T,D), before the output layer"""
     attention: Tensor | None
-    """(N,T,K,S), or None when it was not asked for"""
+    """(N,T,K,S), or None when it was not asked for; K is 1 where one view was named"""
 
 
 class Seq2Seq(nn.Module, ABC):
@@ -106,11 +107,11 @@ class Seq2Seq(nn.Module, ABC):
         """The state before the first target token, one row a sentence. What attention needs is computed here, once."""
 
     @abstractmethod
-    def advance(self, tokens: Tensor, state: State, attend: bool = False) -> tuple[Decoded, State]:
+    def advance(self, tokens: Tensor, state: State, attend: bool | str = False) -> tuple[Decoded, State]:
         """Reads `tokens` (N,T) and tells of the token after each of them.
 
         T is the whole target in training and scoring, 1 in search, a prefix in forced decoding. `attend` asks for
-        the attention weights and changes nothing else.
+        the attention weights of all views, or of the one that it names (K = 1), and changes nothing else.
         """
 
     def output(self, states: Tensor) -> Tensor:
@@ -124,9 +125,16 @@ class Seq2Seq(nn.Module, ABC):
         bias = None if self.project.bias is None else self.project.bias[words]
         return lambda states: F.linear(states.to(weight.dtype), weight, bias)
 
-    def forward(self, source: Tensor, target_in: Tensor, attend: bool = False) -> Decoded:
+    def forward(self, source: Tensor, target_in: Tensor, attend: bool | str = False) -> Decoded:
         """Teacher forcing: `source` (B,S) and the true previous tokens `target_in` (B,T)."""
         return self.advance(target_in, self.start(self.encode(source)), attend)[0]
+
+    def look_up(self, tokens: Tensor, side: int) -> Tensor:
+        """The vectors (N,T,D) of the `tokens` (N,T) of the source (side 0) or target (1); in training without those
+        that word dropout takes."""
+        words = (self.source, self.target)[side](tokens, self.dtype)
+        rate = self.config.word_dropout[side] if self.training else 0.0
+        return Masks(rate, tokens.numel()).drop_words(words)
 
     @property
     def device(self) -> torch.device:

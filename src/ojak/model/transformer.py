@@ -102,8 +102,10 @@ class Layer(nn.Module):
         source: KeysValues | None,
         source_keep: Tensor | None,
         weigh: bool,
+        head: int | None = None,
     ) -> tuple[Tensor, KeysValues, Tensor | None]:
-        """New states (N,T,D), the keys and values so far, and the weights over the source (N,H,T,S) if `weigh`.
+        """New states (N,T,D), the keys and values so far, and the weights over the source: (N,H,T,S) if `weigh`,
+        (N,1,T,S) where one `head` is named.
 
         `angles` (T,d) turn queries and keys, where positions are told so.
         """
@@ -120,6 +122,8 @@ class Layer(nn.Module):
         if self.cross is not None and source is not None and source_keep is not None:
             query = self.cross.split(self.cross.query(self._enter(1, states)))
             seen, weights = self.cross(query, *source, source_keep, weigh)
+            if head is not None:
+                weights = self.cross.weights_of(head, query, source[0], source_keep)
             states = self._leave(1, states, seen, masks)
         last = len(self.norms) - 1
         states = self._leave(last, states, self.feed_forward(self._enter(last, states), masks), masks)
@@ -162,7 +166,7 @@ class Transformer(Seq2Seq):
     def encode(self, source: Tensor) -> Memory:
         keep = source != PAD
         masks = self._masks(source)
-        words, angles = self._place(self.source(source, self.dtype), 0)
+        words, angles = self._place(self.look_up(source, 0), 0)
         states = masks.drop(words)
         for layer in self.encoder:
             states = layer(states, masks, keep[:, None, None], None, angles, None, None, False)[0]
@@ -181,20 +185,23 @@ class Transformer(Seq2Seq):
             target.append((keys[:, :, :0], values[:, :, :0]))
         return TransformerState(memory.keep, tuple(source), tuple(target), 0)
 
-    def advance(self, tokens: Tensor, state: State, attend: bool = False) -> tuple[Decoded, TransformerState]:
+    def advance(self, tokens: Tensor, state: State, attend: bool | str = False) -> tuple[Decoded, TransformerState]:
         assert isinstance(state, TransformerState)
         length, position = tokens.shape[1], state.position
         masks = self._masks(tokens)
-        words, angles = self._place(self.target(tokens, self.dtype), position)
+        words, angles = self._place(self.look_up(tokens, 1), position)
         states = masks.drop(words)
         places = torch.arange(position + length, device=tokens.device)
         keep = places <= places[position:].unsqueeze(1)  # (T, so far): each token sees itself and those before it
         source_keep = state.keep[:, None, None]
+        named = divmod(self.views.index(attend), self.config.heads) if isinstance(attend, str) else None
         target, seen = [], []
-        for layer, past, source in zip(self.decoder, state.target, state.source, strict=True):
-            states, own, weights = layer(states, masks, keep, past, angles, source, source_keep, attend)
+        for number, (layer, past, source) in enumerate(zip(self.decoder, state.target, state.source, strict=True)):
+            head = named[1] if named and named[0] == number else None
+            states, own, weights = layer(states, masks, keep, past, angles, source, source_keep, attend is True, head)
             target.append(own)
-            seen.append(weights)
+            if weights is not None:
+                seen.append(weights)
         attention = torch.cat(seen, 1).transpose(1, 2) if attend else None  # (N,K,T,S) → (N,T,K,S)
         after = TransformerState(state.keep, state.source, tuple(target), position + length)
         return Decoded(self.decoder_norm(states), attention), after

@@ -5,9 +5,13 @@ from __future__ import annotations
 import unicodedata
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from ojak.text.normalise import SPACE, Form
 from ojak.text.tokenizer import Kind, Tokenizer
@@ -53,6 +57,10 @@ class ListedTokenizer(Tokenizer):
 
     def __len__(self) -> int:
         return len(self.vocabulary)
+
+    def nearest(self, entry: str) -> int:
+        """The id by which an entry is written, known or not."""
+        return self.vocabulary.id(entry)
 
     @staticmethod
     @abstractmethod
@@ -109,11 +117,27 @@ class WordTokenizer(ListedTokenizer):
         # The sign itself is never learnt: as an entry it could not be told from glue.
         return [left + word + right for left, word, right in _marked(text) if word != GLUE]
 
+    def begins(self, ids: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:
+        left, right = self._glued
+        found: npt.NDArray[np.bool_] = ~left[ids]
+        found[1:] &= ~right[ids[:-1]]
+        return found
+
+    @cached_property
+    def _glued(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Which entries stand without a space on their left, and on their right."""
+        left = np.array([entry.startswith(GLUE) for entry in self.entries], dtype=np.bool_)
+        return left, np.array([entry.endswith(GLUE) for entry in self.entries], dtype=np.bool_)
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         return [self.vocabulary.entries[number].strip(GLUE) for number in ids]
 
     def _encode(self, text: str, sample: float, seed: int | None) -> list[int]:
         return [self._nearest(left, word, right) for left, word, right in _marked(text)]
+
+    def nearest(self, entry: str) -> int:
+        word = entry.strip(GLUE)
+        return self._nearest(GLUE * entry.startswith(GLUE), word, GLUE * entry.endswith(GLUE))
 
     def _nearest(self, left: str, word: str, right: str) -> int:
         """The id of a word with its glue; with less glue where that form was never learnt."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ from ojak.text.vocabulary import (
 MOST_SENTENCES = 1_000_000  # learnt from; more change the vocabulary hardly and the waiting time a lot
 LONGEST = 2_000  # characters of a sentence learnt from in one piece; longer ones are cut, not dropped
 BYTES = 256
+MARGIN = 0.01  # how much likelier a merged piece is than its parts, as a logarithm
 
 Item = TypeVar("Item")
 
@@ -85,6 +86,26 @@ class SubwordTokenizer(Tokenizer):
         if number != UNK:
             return [number]
         return [self._processor.piece_to_id(f"<0x{byte:02X}>") for byte in piece.encode("utf-8")]
+
+    def with_pieces(self, pieces: Sequence[str], of: Mapping[str, tuple[str, str]]) -> SubwordTokenizer:
+        """The tokenizer with more pieces, after those it has; `of` tells which two others some are merged from.
+
+        A merged piece is chosen where its two parts were: for `unigram` it is a little likelier than they are
+        together, for `bpe` its merge comes after all others. A piece of its own, a character, is as rare as the rarest.
+        """
+        from sentencepiece.sentencepiece_model_pb2 import ModelProto  # needs protobuf, which takes a while to import
+
+        model = ModelProto.FromString(self.model)
+        scores = {piece.piece: float(piece.score) for piece in model.pieces}
+        lowest = min(scores.values())
+        for number, piece in enumerate(pieces, 1):
+            if self.kind == "bpe":
+                scores[piece] = lowest - number
+            else:
+                scores[piece] = sum(scores[part] for part in of[piece]) + MARGIN if piece in of else lowest
+            model.pieces.add(piece=piece, score=scores[piece], type=ModelProto.SentencePiece.NORMAL)
+        model.trainer_spec.vocab_size = len(model.pieces)
+        return SubwordTokenizer(self.kind, model.SerializeToString(deterministic=True), self.form)
 
     def _encode(self, text: str, sample: float, seed: int | None) -> list[int]:
         if sample <= 0:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ojak.text.normalise import Form, normalise
+from ojak.text.normalise import SPACE, Form, normalise
 
 Kind = Literal["unigram", "bpe", "word", "character", "pieces"]
 KINDS: tuple[Kind, ...] = ("unigram", "bpe", "word", "character")
@@ -57,6 +58,16 @@ class Tokenizer(ABC):
         """Raw text on one line, normalised. Specials are left out. Raises IndexError for an id outside the size."""
         # A model may put any bytes in a row, a line break too: what goes out is held to what may come in.
         return normalise(self._decode(ids))
+
+    def begins(self, ids: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:
+        """Which of the ids of texts, end to end, begin a word: a run without white space. The first id of a text does,
+        whatever is said of it here. An UNK stands for a word of its own, which it may not be."""
+        found: npt.NDArray[np.bool_] = self._initial[ids]
+        return found
+
+    @cached_property
+    def _initial(self) -> npt.NDArray[np.bool_]:
+        return np.array([entry.startswith(SPACE) for entry in self.entries], dtype=np.bool_)
 
     @abstractmethod
     def pieces(self, ids: Sequence[int]) -> list[str]:

@@ -13,6 +13,7 @@ import torch
 
 from ojak.batch import Batch, Ids, collate, plan
 from ojak.config import Recipe
+from ojak.corpus.links import between_tokens, words_of
 from ojak.corpus.pair import Pair
 from ojak.corpus.store import Rows, Store
 from ojak.errors import DataError
@@ -62,7 +63,9 @@ class Training:
 
     def __init__(self, store: Store, source: Tokenizer, target: Tokenizer, recipe: Recipe) -> None:
         self.store, self.recipe = store, recipe
-        self.samplers = [Sampler(tokenizer, recipe.text.sample) for tokenizer in (source, target)]
+        self.tokenizers = source, target
+        self.samplers = [Sampler(tokenizer, recipe.text.sample) for tokenizer in self.tokenizers]
+        self.aligned = store.linked and recipe.train.alignment_weight > 0
         self.skipped = int(store.record["skipped"])
         self.weights: Sequence[float] = recipe.data.weights or store.record["about"].get("weights", ())
 
@@ -156,7 +159,14 @@ class Epoch:
                 sampler.cut(side, generator, longest)
                 for sampler, side in zip(self._training.samplers, sides, strict=True)
             ]
-        return collate(sides[0], sides[1], device)
+        return collate(sides[0], sides[1], device, self._links(rows, places, sides))
+
+    def _links(self, rows: Rows, places: Places, sides: Sequence[Sequence[Ids]]) -> list[npt.NDArray[np.bool_]] | None:
+        """The links between the tokens of some pairs, however they were cut; None where none are learnt from."""
+        if not self._training.aligned:
+            return None
+        words = [words_of(one, side) for one, side in zip(self._training.tokenizers, sides, strict=True)]
+        return [between_tokens(*pair) for pair in zip(rows.links_of(places), *words, strict=True)]
 
     def _generator(self, *numbers: int) -> np.random.Generator:
         return np.random.Generator(np.random.PCG64([self._seed, self._number, *numbers, 1 << 20]))

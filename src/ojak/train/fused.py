@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ojak.model.fused import linear
+from ojak.model.fused import linear, weight_gradient
 
-CHUNK = 2**22
+CHUNK = 2**23
 """logits held at a time"""
 
 
@@ -27,7 +27,7 @@ class FusedCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         exact, count, vocabulary = weight.dtype, len(states), len(weight)
         near, near_bias, middle = weight.to(states.dtype), bias.to(states.dtype), weight.mean(0)
-        of_states, of_weight, of_bias = torch.empty_like(states), torch.zeros_like(weight), torch.zeros_like(bias)
+        of_states, of_weight, of_bias = torch.empty_like(states), None, torch.zeros_like(bias)
         true, level = weight.new_zeros(()), weight.new_zeros(())
         even = smoothing / vocabulary
         rows = min(count, max(1, CHUNK // vocabulary))
@@ -49,8 +49,10 @@ class FusedCrossEntropy(torch.autograd.Function):
             places = torch.arange(len(piece), device=words.device) * vocabulary + words.squeeze(1)
             chances.view(-1)[places] -= 1 - smoothing  # scatter_add_ would copy all of it
             torch.mm(chances, near, out=of_states[begin : begin + rows])
-            of_weight += torch.mm(chances.T, piece)
-            of_bias += chances.sum(0).to(exact)
+            part, part_bias = weight_gradient(piece, chances)
+            of_weight = part.to(exact) if of_weight is None else of_weight.add_(part)  # in the part's order in memory
+            of_bias += part_bias
+        of_weight = torch.zeros_like(weight) if of_weight is None else of_weight.contiguous()
         if smoothing:
             of_states -= (smoothing * middle).to(states.dtype)
             of_weight -= even * states.sum(0, dtype=exact)

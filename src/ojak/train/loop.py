@@ -15,10 +15,11 @@ import torch
 from ojak.config import Recipe
 from ojak.errors import OjakError
 from ojak.model.folder import put_weights, read_weights, weights_of, write_weights
-from ojak.train import checkpoint
+from ojak.train import checkpoint, ema
 from ojak.train.checkpoint import Progress
 from ojak.train.dataset import Dev, Training
 from ojak.train.history import History
+from ojak.train.objective import Objective, alignment_view
 from ojak.train.precision import Working
 from ojak.train.schedule import learning_rate
 from ojak.train.update import update
@@ -48,6 +49,7 @@ def loop(
     """
     config, model = recipe.train, translator.model
     model.train()
+    objective = Objective(config, alignment_view(recipe) if train.aligned else "")
     begun, spent = time.monotonic(), progress.seconds
     window = _Window(progress)
     progress.ended = progress.ended or _limit(progress, recipe)
@@ -63,7 +65,7 @@ def loop(
                 # 1. Learn from a batch.
                 progress.update += 1
                 rate = learning_rate(progress.update, last, config)
-                seen = update(working, [batch], optimizer, rate, config)
+                seen = update(working, [batch], optimizer, rate, config, objective.at(progress.update))
                 if not math.isfinite(seen.loss) or not math.isfinite(seen.gradient):
                     raise OjakError(
                         f"The loss must be finite, but at update {progress.update} it is {seen.loss} with a gradient "
@@ -98,7 +100,8 @@ def loop(
                 # 2. See how well it does on pairs it does not learn from.
                 every = config.validate_every
                 if (progress.update % every == 0 if every else progress.batch == 0) or progress.ended:
-                    _judge(run, recipe, translator, dev, progress, history)
+                    with ema.averaged(optimizer):
+                        _judge(run, recipe, translator, dev, progress, history)
                     window = _Window(progress)
 
                 # 3. Save, and stop if it is time to.

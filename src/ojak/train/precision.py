@@ -114,7 +114,8 @@ class Working:
 
 def _copied(model: Seq2Seq, make: Callable[[nn.Parameter], torch.Tensor]) -> Seq2Seq:
     """A model of the same modules with parameters of its own over what `make` gives, so with gradients of its own."""
-    return copy.deepcopy(model, {id(parameter): nn.Parameter(make(parameter)) for parameter in model.parameters()})
+    own = {id(parameter): nn.Parameter(make(parameter), parameter.requires_grad) for parameter in model.parameters()}
+    return copy.deepcopy(model, own)
 
 
 def _seeded(learn: Callable[[Seq2Seq, Batch], Found], model: Seq2Seq, part: Batch, seed: int) -> Found:

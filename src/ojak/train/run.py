@@ -17,13 +17,15 @@ from ojak.config import Recipe, read_recipe, read_toml, write_toml
 from ojak.corpus.prepare import prepare, reopen
 from ojak.errors import ModelError, UseError
 from ojak.model.build import build
-from ojak.model.folder import Loaded, read_tokenizers, write_config
+from ojak.model.folder import Alignment, Loaded, read_tokenizers, write_config
 from ojak.train import checkpoint
 from ojak.train.card import card
 from ojak.train.checkpoint import Progress
 from ojak.train.dataset import Dev, Training
+from ojak.train.frozen import freeze
 from ojak.train.history import Display, History, Lines, read_history
 from ojak.train.loop import loop
+from ojak.train.objective import alignment_view, check
 from ojak.train.precision import settled
 from ojak.train.start import Start
 from ojak.train.update import make_optimizer
@@ -47,7 +49,7 @@ def train_run(
         # What was learnt together stays together, whatever is installed now.
         start = Start.of(Path(recipe.train.start), recipe) if recipe.train.start and not saved else None
         learnt = read_tokenizers(run / "model", recipe.text) if saved else start.tokenizers if start else None
-        corpus = reopen(recipe, run / "data", tell, learnt)
+        corpus = reopen(recipe, run / "data", tell, learnt, grown=bool(saved))
     else:
         if run.exists() and (not run.is_dir() or any(run.iterdir())):
             raise UseError(f"The run directory must be new or empty, but {run} is not; choose another or add --resume.")
@@ -57,6 +59,7 @@ def train_run(
         def settle(recipe: Recipe) -> None:
             if start:
                 start.check(recipe)
+            check(recipe)
             files.write(run / "recipe.toml", write_toml(recipe))
 
         with _nothing_left(run):
@@ -75,7 +78,8 @@ def train_run(
     torch.manual_seed(recipe.seed)
     model = build(recipe.model, len(source), len(target), recipe.text.shared)
     if start:
-        start.give(model)
+        start.give(model, source, target)
+    freeze(model, recipe.train.freeze)
     model.to(device)
     translator = Translator(Loaded(model, source, target, recipe.search, recipe.languages))
     optimizer = make_optimizer(model, recipe.train)
@@ -91,7 +95,8 @@ def train_run(
             return Validation(end["nll"], end["bleu"], end["chrf"])
     files.write(run / "recipe.toml", write_toml(recipe))
     if not saved:
-        write_config(run / "model", recipe, source, target)
+        head = Alignment(alignment_view(recipe), recipe.train.alignment_step) if training.aligned else None
+        write_config(run / "model", recipe, source, target, head)
     left_out = corpus.left_out + training.skipped + dev.skipped
     history = History(run, progress.update, shown)
     try:
@@ -139,7 +144,14 @@ def _resumed(run: Path, settings: Mapping[str, Any]) -> Recipe:
             f"A run is resumed with its own recipe, of which only train.* may be changed, but {', '.join(others)} was "
             "given as well; leave it out, or start another run."
         )
-    return read_recipe(read_toml(run / "recipe.toml"), settings)
+    before = read_toml(run / "recipe.toml")
+    frozen = settings.get("train", {}).get("freeze")
+    if frozen is not None and list(frozen) != before["train"].get("freeze", []):
+        raise UseError(
+            "What is frozen is settled when a run begins, but train.freeze was given another value; leave it out, or "
+            "start another run from this one (--from)."
+        )
+    return read_recipe(before, settings)
 
 
 @contextmanager

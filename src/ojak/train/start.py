@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +17,9 @@ from ojak.model import folder
 from ojak.model.seam import Seq2Seq
 from ojak.presets import FINE_TUNING
 from ojak.text import Tokenizer
+from ojak.text.grow import made_of
 
-FREE = {"text": {"sample"}, "model": {"dropout", "max_length"}}
+FREE = {"text": {"sample", "add"}, "model": {"dropout", "word_dropout", "max_length"}}
 """settings that a model's weights and tokenizers leave open"""
 
 
@@ -38,7 +41,7 @@ class Start:
         first, second = loaded.languages[::-1] if asked.data.reverse else loaded.languages
         settings = {
             "data": {"source": first, "target": second},
-            "text": folder.read_config(place)["text"],
+            "text": {**folder.read_config(place)["text"], "add": 0},
             "model": loaded.model.config.model_dump(),
             "train": FINE_TUNING,
         }
@@ -61,6 +64,18 @@ class Start:
                 "these settings out, or start anew."
             )
 
-    def give(self, model: Seq2Seq) -> None:
-        """Copies the weights."""
-        folder.put_weights(model, folder.weights_of(self.model), self.path)
+    def give(self, model: Seq2Seq, source: Tokenizer, target: Tokenizer) -> None:
+        """Copies the weights. Entries that its tokenizers have beside those of this model begin as the mean of the old
+        ones they are written by; those that are written alike, as unknown words are, share the probability of that.
+        """
+        weights = folder.weights_of(self.model)
+        names = ("source.weight",), ("target.weight", "project.weight", "project.bias")
+        for named, old, new in zip(names, self.tokenizers, (source, target), strict=True):
+            added = [made_of(old, entry) for entry in new.entries[len(old) :]]
+            alike = Counter(map(tuple, added))
+            for name in weights.keys() & set(named) if added else ():
+                rows = [weights[name][ids].mean(0) for ids in added]
+                if name == "project.bias":
+                    rows = [row - math.log(alike[tuple(ids)]) for row, ids in zip(rows, added, strict=True)]
+                weights[name] = torch.cat([weights[name], torch.stack(rows)])
+        folder.put_weights(model, weights, self.path)
