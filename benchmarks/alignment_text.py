@@ -7,15 +7,18 @@ out (`le avis`, `de le`) and takes hyphens apart. Case is folded later, by the m
 from __future__ import annotations
 
 import gzip
+import random
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import overload
 
-__all__ = ["SETS", "gold_lines", "raw_lines", "tokenise"]
+from ojak.align.links import Links, pharaoh
 
-SETS = {"en-es": "align_enes_xlwa", "de-en": "align_deen_europarl", "en-fr": "align_enfr_hansards"}
-"""gold files by the languages of their columns"""
+__all__ = ["gold_lines", "joined", "links_file", "pairs_file", "raw_lines", "tokenise"]
 
-_CORPORA = {"en-es": ("enes_tatoeba", False), "de-en": ("ende_tatoeba", True), "en-fr": ("enfr_tatoeba", False)}
+Line = tuple[str, str]
+
 _WORD = re.compile(r"\w+(?:[-'.,/]\w+)*|'s\b|[^\w\s]")
 _APART = re.compile(r"(?:Mr|Mrs|Dr|St)\.|aujourd'|\w+(?:['.,]\w+)*|'s\b|[^\w\s]", re.IGNORECASE)  # hyphens too
 _GENITIVE = re.compile(r"(?<=\w)'s\b")
@@ -24,7 +27,7 @@ _MERGED = {"du": "de le", "des": "de les", "au": "à le", "aux": "à les"}
 
 
 def tokenise(text: str, language: str, gold: str) -> str:
-    """The `text` of a language as the set `gold`, a key of SETS, writes it."""
+    """The `text` of a language as the gold of the pair of languages `gold`, such as en-es, writes it."""
     text = text.replace("’", "'")
     if language == "en" and gold != "en-es":
         text = _GENITIVE.sub(" 's", text)
@@ -36,20 +39,59 @@ def tokenise(text: str, language: str, gold: str) -> str:
     return " ".join(words)
 
 
-def raw_lines(folder: Path, languages: str, split: str) -> list[tuple[str, str]]:
-    """The training or dev pairs for a gold set, tokenised, in the gold's direction."""
-    corpus, turned = _CORPORA[languages]
-    pairs = []
-    with gzip.open(folder / f"{corpus}.{split}.tsv.gz", "rt", encoding="utf-8", newline="\n") as lines:
-        for line in lines:
-            left, right = line.rstrip("\n").split("\t")
-            pairs.append((right, left) if turned else (left, right))
-    one, other = languages.split("-")
-    return [(tokenise(left, one, languages), tokenise(right, other, languages)) for left, right in pairs]
+def raw_lines(file: Path, pair: str) -> list[tuple[str, str]]:
+    """The pairs of a corpus, tokenised and in the direction of the gold of the same languages."""
+    one, other = pair.split("-")
+    found = []
+    for line in _lines(file):
+        left, right = line.split("\t")
+        left, right = (right, left) if pair == "de-en" else (left, right)  # the corpus begins with English
+        found.append((tokenise(left, one, pair), tokenise(right, other, pair)))
+    return found
 
 
-def gold_lines(folder: Path, languages: str) -> list[tuple[str, str, str]]:
+def gold_lines(file: Path) -> list[tuple[str, str, str]]:
     """Source, target and links of each line of a gold file."""
-    with gzip.open(folder / f"{SETS[languages]}.dev.tsv.gz", "rt", encoding="utf-8", newline="\n") as lines:
-        found = [tuple(line.rstrip("\n").split("\t")) for line in lines]
-    return [(source, target, links) for source, target, links in found]
+    return [(source, target, links) for source, target, links in (line.split("\t") for line in _lines(file))]
+
+
+def _lines(file: Path) -> list[str]:
+    with gzip.open(file, "rt", encoding="utf-8", newline="\n") as lines:
+        return [line.rstrip("\n") for line in lines]
+
+
+@overload
+def joined(lines: Sequence[Line]) -> list[Line]: ...
+@overload
+def joined(lines: Sequence[Line], links: Sequence[Links]) -> list[Links]: ...
+def joined(lines: Sequence[Line], links: Sequence[Links] | None = None) -> list[Line] | list[Links]:
+    """Pairs in a random order, as many put end to end as make 5 to 35 words on the longer side; or their `links`, put
+    together alike. Everyday sentences are short and those of the gold long, and a model that never saw a long one
+    does not know its way about there. The same seed gives the same order."""
+    draw = random.Random(1)
+    order = list(range(len(lines)))
+    draw.shuffle(order)
+    texts: list[Line] = []
+    together: list[Links] = []
+    words, wanted = ([], []), draw.randint(5, 35)
+    found: set[tuple[int, int]] = set()
+    for number, place in enumerate(order):
+        begins = len(words[0]), len(words[1])
+        found |= {(i + begins[0], j + begins[1]) for i, j in links[place]} if links else set()
+        for side, text in zip(words, lines[place], strict=True):
+            side += text.split()
+        if max(map(len, words)) >= wanted or number + 1 == len(order):
+            texts.append((" ".join(words[0]), " ".join(words[1])))
+            together.append(frozenset(found))
+            words, wanted, found = ([], []), draw.randint(5, 35), set()
+    return texts if links is None else together
+
+
+def pairs_file(lines: Iterable[Line]) -> str:
+    """A file of pairs."""
+    return "".join(f"{source}\t{target}\n" for source, target in lines)
+
+
+def links_file(links: Iterable[Links]) -> str:
+    """A file of links."""
+    return "".join(pharaoh(one) + "\n" for one in links)

@@ -11,6 +11,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import alignment as alignment_benchmark  # noqa: E402
 import korean as korean_benchmark  # noqa: E402
 import lineage as lineage_benchmark  # noqa: E402
 import plots  # noqa: E402
@@ -372,7 +373,49 @@ def _ctranslate2(result: Result) -> list[str]:
     ]
 
 
-TABLES = (lineage, korean, speed, searching, demo, pictures, packing)
+def alignments() -> list[str]:
+    """Error rates of word alignments beside eflomal's, a column for each pair of languages."""
+    found = read("alignment-", alignment_benchmark.SETS)
+    rows = []
+    for name in dict.fromkeys(name for result in found.values() for name in result["rows"]):
+        here = [result["rows"].get(name) for result in found.values()]
+        rates = [f"{one['aer']:.3f} ({one['precision']:.2f}, {one['recall']:.2f})" if one else MISSING for one in here]
+        rows.append([name, *rates])
+    readings = [
+        f"- {pair}, {name}: {row['by']}"
+        for pair, result in found.items()
+        for name, row in result["rows"].items()
+        if not name.startswith("eflomal,") or "both" in name
+    ]
+    models = [
+        f"- {pair}, {name}: {model['updates']:,} updates{'' if model['ended'] else ' so far'}, "
+        f"{model['parameters'] / 1e6:.1f} M parameters, perplexity {model['perplexity']:.2f} on everyday sentences"
+        for pair, result in found.items()
+        for name, model in result["models"].items()
+    ]
+    missing = [pair for pair in alignment_benchmark.SETS if pair not in found]
+    return [
+        "## Word alignments by attention",
+        "",
+        "Alignment error rate, lower is better, with precision and recall in brackets, on every other line of gold that",
+        "people drew; what was to choose was chosen on the lines between. *ahead* translates from the first language to",
+        "the second, *back* the other way. [alignment.md](alignment.md#how-good-it-is) says what the rows mean.",
+        "",
+        *(table(["AER (precision, recall)", *found], rows) if found else []),
+        *([f"{MISSING.capitalize()}: {', '.join(missing)}."] if missing else []),
+        "",
+        "How far the models were trained, the last stage of each:",
+        "",
+        *models,
+        "",
+        "What was chosen:",
+        "",
+        *readings,
+        *made_by(found, {}),
+    ]
+
+
+TABLES = (lineage, korean, speed, searching, alignments, demo, pictures, packing)
 
 
 # What tables share

@@ -26,7 +26,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("ojak.model",),
     ("ojak.search",),
     ("ojak.translate",),
-    ("ojak.train",),
+    ("ojak.train", "ojak.align"),
     ("ojak.evaluate.report", "ojak.look", "ojak.lab", "ojak.export", "ojak.serve"),
     ("ojak.commands",),
     ("ojak.cli",),

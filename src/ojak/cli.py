@@ -95,6 +95,8 @@ def parser() -> argparse.ArgumentParser:
     _run(align)
     align.add_argument("pairs", nargs="+", metavar="PAIRS", help="files of sentence pairs")
     align.add_argument("--reverse", action="store_true", help="the files hold the target first")
+    for side in ("source", "target"):
+        align.add_argument(f"--{side}-column", default="", metavar="COLUMN", help="name, or number from 1 (recognised)")
     align.add_argument("--reverse-model", metavar="RUN", help="a run of the opposite direction; both are made one")
     align.add_argument(
         "--symmetrise",

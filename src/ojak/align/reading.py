@@ -55,7 +55,7 @@ def every(views: Sequence[str]) -> list[Reading]:
 
 
 def default(views: Sequence[str]) -> Reading:
-    """What is read where nothing was chosen: norms of the last layer but one, the step that reads the word.
+    """What is read where nothing was chosen: norms of the last layer but one, the step that writes the word.
 
     Raises UseError for a model without attention.
     """
@@ -65,7 +65,7 @@ def default(views: Sequence[str]) -> Reading:
             "Train with model.attention=additive (or dot, general, scaled_dot), or model.architecture=transformer."
         )
     layers = layers_of(views)
-    return Reading(layers[max(len(layers) - 2, 0)], "input", "norms")
+    return Reading(layers[max(len(layers) - 2, 0)], "output", "norms")
 
 
 def checked(reading: Reading, views: Sequence[str]) -> Reading:

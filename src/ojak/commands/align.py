@@ -31,7 +31,10 @@ def run(args: argparse.Namespace) -> int:
         raise UseError("--symmetrise makes one of two directions, but there is one; name the other (--reverse-model).")
     forward = Translator.load(args.run, args.device)
     backward = Translator.load(args.reverse_model, args.device) if args.reverse_model else None
-    pairs = turned_pairs(args, forward)
+    beside = (
+        ("1", "2") if args.gold == "" else ("", "")
+    )  # gold is in the third column, which would be taken for a label
+    pairs = turned_pairs(args, forward, (args.source_column or beside[0], args.target_column or beside[1]))
     golds = _golds(args, pairs) if args.gold is not None else None
     with located(pairs):
         if args.choose:
