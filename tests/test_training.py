@@ -724,7 +724,7 @@ def test_a_full_disk_leaves_what_was_finished_at_any_moment(whole: Callable[[str
     assert tiny.state(run) == tiny.state(whole("words"))
 
 
-@pytest.mark.parametrize("size", [30_000, 12_000, 6_000, 1_500])
+@pytest.mark.parametrize("size", [30_000, 12_000, 6_000, 3_000])
 def test_a_disk_that_fills_up_ends_a_run_with_one_message(
     size: int, whole: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -824,14 +824,14 @@ def test_a_run_leaves_the_process_as_it_was(tmp_path: Path, monkeypatch: pytest.
 
         return noted
 
-    import ojak.train.update as update_module
+    import ojak.train.objective as objective_module
 
-    monkeypatch.setattr(update_module, "cross_entropy", noting("learning", update_module.cross_entropy))
+    monkeypatch.setattr(objective_module, "cross_entropy", noting("learning", objective_module.cross_entropy))
     monkeypatch.setattr(loop_module, "validate", noting("measuring", loop_module.validate))
     before = torch.get_float32_matmul_precision(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     train(tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 3}}), tmp_path / "run")
     assert seen == {"learning": {"medium"}, "measuring": {before[0]}} and before[0] == "highest"
-    monkeypatch.setattr(update_module, "cross_entropy", lambda *_: 1 / 0)
+    monkeypatch.setattr(objective_module, "cross_entropy", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(tiny.settings(tiny.corpus(tmp_path)), tmp_path / "broken")
     after = torch.get_float32_matmul_precision(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)

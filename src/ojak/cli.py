@@ -38,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
         "--pairs", nargs="+", metavar="FILE", help="files of pairs, globs, SOURCE,TARGET files, or a packed corpus"
     )
     train.add_argument("--dev", nargs="+", metavar="FILE", help="pairs to validate on (default: some are held out)")
+    train.add_argument(
+        "--alignments", nargs="+", metavar="FILE", help="word alignments to learn, a Pharaoh file for each of --pairs"
+    )
     train.add_argument("--out", required=True, metavar="RUN", help="the run directory to make")
     train.add_argument("--recipe", nargs="+", default=[], metavar="FILE", help="TOML files of settings, later ones win")
     train.add_argument("--resume", action="store_true", help="go on with the run in --out")

@@ -14,7 +14,7 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for file in args.recipe:
         merge(found, read_toml(Path(file)))
-    files = {"pairs": args.pairs, "dev": args.dev}
+    files = {"pairs": args.pairs, "dev": args.dev, "alignments": getattr(args, "alignments", None)}
     named = {key: value for key, value in files.items() if value}
     if named:
         merge(found, {"data": named})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -93,19 +94,16 @@ class SubwordTokenizer(Tokenizer):
         A merged piece is chosen where its two parts were: for `unigram` it is a little likelier than they are
         together, for `bpe` its merge comes after all others. A piece of its own, a character, is as rare as the rarest.
         """
-        from sentencepiece.sentencepiece_model_pb2 import ModelProto  # needs protobuf, which takes a while to import
-
-        model = ModelProto.FromString(self.model)
-        scores = {piece.piece: float(piece.score) for piece in model.pieces}
+        scores = dict(zip(self.entries, map(self._processor.get_score, range(len(self))), strict=True))
         lowest = min(scores.values())
+        model = self.model
         for number, piece in enumerate(pieces, 1):
             if self.kind == "bpe":
                 scores[piece] = lowest - number
             else:
                 scores[piece] = sum(scores[part] for part in of[piece]) + MARGIN if piece in of else lowest
-            model.pieces.add(piece=piece, score=scores[piece], type=ModelProto.SentencePiece.NORMAL)
-        model.trainer_spec.vocab_size = len(model.pieces)
-        return SubwordTokenizer(self.kind, model.SerializeToString(deterministic=True), self.form)
+            model += _entry(piece, scores[piece])
+        return SubwordTokenizer(self.kind, model, self.form)
 
     def _encode(self, text: str, sample: float, seed: int | None) -> list[int]:
         if sample <= 0:
@@ -117,6 +115,23 @@ class SubwordTokenizer(Tokenizer):
 
     def _decode(self, ids: Sequence[int]) -> str:
         return str(self._processor.decode([int(number) for number in ids if not 0 <= number <= EOS]))
+
+
+def _entry(piece: str, score: float) -> bytes:
+    """An entry of a SentencePiece model, a message of Protocol Buffers: behind the others it is one of them, for
+    messages of a kind that are put end to end are one."""
+    text = piece.encode("utf-8")
+    content = b"\x0a" + _length(text) + text + b"\x15" + struct.pack("<f", score)  # fields 1: piece, 2: score
+    return b"\x0a" + _length(content) + content  # field 1 of the model
+
+
+def _length(content: bytes) -> bytes:
+    """In groups of seven bits, the lowest first, all but the last with the eighth bit set."""
+    left, found = len(content), b""
+    while left > 127:
+        found += bytes([left & 127 | 128])
+        left >>= 7
+    return found + bytes([left])
 
 
 def learn_subwords(sentences: Iterable[str], kind: Kind, size: int, form: Form, seed: int) -> SubwordTokenizer:
