@@ -74,7 +74,7 @@ TRAIN = {
 }
 STAGES: dict[str, dict[str, Any]] = {
     "single": {"updates": 1750, "batch_tokens": 1500, "learning_rate": 2e-3, "warmup": 300},
-    "joined": {"updates": 6000, "batch_tokens": 2000, "learning_rate": 1.5e-3, "warmup": 150},
+    "joined": {"updates": 4000, "batch_tokens": 2000, "learning_rate": 1.5e-3, "warmup": 150},
     "guided": {"updates": 1500, "batch_tokens": 2000, "learning_rate": 1e-3, "warmup": 150},
 }
 GUIDE = {"alignment_weight": 0.3, "alignment_step": "input"}

@@ -397,12 +397,17 @@ def alignments() -> list[str]:
     return [
         "## Word alignments by attention",
         "",
-        "Alignment error rate, lower is better, with precision and recall in brackets, on every other line of gold that",
-        "people drew; what was to choose was chosen on the lines between. *ahead* translates from the first language to",
-        "the second, *back* the other way. [alignment.md](alignment.md#how-good-it-is) says what the rows mean.",
+        "Alignment error rate, lower is better, with precision and recall in brackets, on every other line of gold",
+        "that people drew; what was to choose was chosen on the lines between. *ahead* translates from the first",
+        "language to the second, *back* the other way. What the rows mean is in",
+        "[alignment.md](alignment.md#how-good-it-is).",
         "",
         *(table(["AER (precision, recall)", *found], rows) if found else []),
-        *([f"{MISSING.capitalize()}: {', '.join(missing)}."] if missing else []),
+        *(["", f"{MISSING.capitalize()}: {', '.join(missing)}."] if missing else []),
+        "",
+        "Does each step gain?",
+        "",
+        *[line for what in ALIGNING for line in gains(found, *what)],
         "",
         "How far the models were trained, the last stage of each:",
         "",
@@ -413,6 +418,32 @@ def alignments() -> list[str]:
         *readings,
         *made_by(found, {}),
     ]
+
+
+ALIGNING = (
+    ("norms instead of weights", "weights", "norms"),
+    ("both directions instead of one", "norms", "both directions"),
+    ("guided models instead of unguided", "both directions", "guided, both directions"),
+    ("the best of attention instead of eflomal", "eflomal", ""),
+)
+"""what is tried, and how the names of rows begin that it is tried against and with"""
+
+
+def gains(found: Mapping[str, Result], what: str, before: str, after: str) -> list[str]:
+    """For each pair of languages, whether the least error rate of some rows is below that of others."""
+    lines = []
+    for pair, result in found.items():
+        rates = {name: row["aer"] for name, row in result["rows"].items()}
+        old = [rate for name, rate in rates.items() if name.startswith(before)]
+        if before == "norms":  # the better of weights and norms, of one direction
+            old += [rate for name, rate in rates.items() if name.startswith("weights")]
+        new = [rate for name, rate in rates.items() if name.startswith(after) and not (not after and "eflomal" in name)]
+        if not old or not new:
+            lines.append(f"- {pair}, {what}: {MISSING}")
+            continue
+        verdict = "gain" if min(new) < min(old) else "no gain"
+        lines.append(f"- {pair}, {what}: **{verdict}**, {min(old):.3f} → {min(new):.3f}")
+    return lines
 
 
 TABLES = (lineage, korean, speed, searching, alignments, demo, pictures, packing)

@@ -384,10 +384,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def runs(place: Path) -> tuple[Path, Path]:
     """Two models that learnt to copy, one each way."""
     file = copying(place)
-    model = {"width": 24, "embedding": 24, "dropout": 0.0, "acts": "after", "input_feeding": True}
+    model = {"width": 24, "embedding": 24, "dropout": 0.0, "attention": "general", "acts": "after"}
     for name, reverse in (("ahead", False), ("back", True)):
         data = {"source": "en", "target": "xx", "reverse": reverse}
-        settings = {"data": data, "model": model, "train": {"updates": 400, "validate_every": 200}}
+        settings = {"data": data, "model": model, "train": {"updates": 350, "validate_every": 350, "average": 0}}
         ojak.train_run(tiny.settings(file, settings), place / name, tiny.Silent())
     return place / "ahead", place / "back"
 
@@ -472,7 +472,7 @@ def test_what_was_chosen_is_kept_and_used(
     rates = by_gold(looks, read[::2], read_gold(gold, read)[::2])
     assert kept == next(iter(rates)) and json.loads(found)["reading"] == kept.as_dict()
     assert ran(capsys, runs[0], pairs)[1] == ran(capsys, runs[0], pairs, *flags(kept))[1]
-    assert Translator.load(runs[0], "cpu").views == ("additive",)  # the model is still read
+    assert Translator.load(runs[0], "cpu").views == ("general",)  # the model is still read
 
     code, _, told = ran(capsys, runs[0], pairs, "--choose", "--reverse-model", runs[1])
     assert code == 0 and "agreed best" in told
@@ -488,9 +488,9 @@ def flags(reading: Reading) -> list[str]:
 def test_a_card_keeps_what_stands_behind_the_alignment(runs: tuple[Path, Path]) -> None:
     card = runs[0] / "model" / "README.md"
     before = card.read_text(encoding="utf-8")
-    remember(runs[0], Reading("additive", "output", "norms"), "Why.")
+    remember(runs[0], Reading("general", "output", "norms"), "Why.")
     card.write_text(card.read_text(encoding="utf-8") + "\n## Mine\n\nText.\n", encoding="utf-8")
-    remember(runs[0], Reading("additive", "input", "weights"), "Because.")
+    remember(runs[0], Reading("general", "input", "weights"), "Because.")
     now = card.read_text(encoding="utf-8")
     assert now.count("## Alignment") == 1 and "Why." not in now and "Because." in now and "## Mine\n\nText.\n" in now
     card.write_text(before, encoding="utf-8")
@@ -498,7 +498,7 @@ def test_a_card_keeps_what_stands_behind_the_alignment(runs: tuple[Path, Path]) 
 
 def test_readings_of_all_kinds_can_be_kept_and_broken_ones_are_told(runs: tuple[Path, Path]) -> None:
     for step, measure in product(STEPS, MEASURES):
-        reading = Reading("additive", step, measure)
+        reading = Reading("general", step, measure)
         remember(runs[0], reading, "Why.")
         assert recall(runs[0]) == reading
     config = runs[0] / "model" / "config.json"
@@ -515,7 +515,7 @@ def test_readings_of_all_kinds_can_be_kept_and_broken_ones_are_told(runs: tuple[
         (["--symmetrise", "union"], "name the other (--reverse-model)"),
         (["--choose"], "needs gold links (--gold) or a model of the other direction"),
         (["--choose", "--gold", "--view", "mean"], "leave them out"),
-        (["--view", "layer7"], "The view must be 'mean', a layer, or one of additive; found 'layer7'"),
+        (["--view", "layer7"], "The view must be 'mean', a layer, or one of general; found 'layer7'"),
         (["--gold", "no-such-file"], "no-such-file"),
         (["--reverse-model", "SAME"], "must translate from xx to en"),
     ],
@@ -539,7 +539,7 @@ def test_a_sentence_that_is_too_long_is_told_by_its_line(
 def test_shares_of_both_directions_are_their_mean(runs: tuple[Path, Path], pairs: Path) -> None:
     forward, backward = (Translator.load(run, "cpu") for run in runs)
     some = ojak.read_pairs([pairs])[:5]
-    reading = Reading("additive", "output", "weights")
+    reading = Reading("general", "output", "weights")
     both = Aligner(forward, reading, backward, reading, "union").align(some)
     ahead = dict(see(forward, [pair.source for pair in some], [pair.target for pair in some]))
     back = dict(see(backward, [pair.target for pair in some], [pair.source for pair in some]))

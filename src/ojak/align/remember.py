@@ -1,5 +1,5 @@
-"""The reading that was chosen for a model, kept in its directory: for `ojak align` in config.json, for people in the
-model card."""
+"""The reading that was chosen for a model, kept in its directory: for `ojak align` in config.json, where guided
+training names the view that it taught too, and for people in the model card."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _HEAD = "## Alignment"
 
 
 def recall(path: Path) -> Reading | None:
-    """The reading chosen for the model of a run or model directory; None where none was. Raises ModelError."""
+    """The reading chosen for the model of a run or model directory, or taught to it; None where there is none. Raises
+    ModelError."""
     folder = model_folder(path)
     kept = read_config(folder).get("alignment")
     if kept is None:
@@ -23,14 +24,14 @@ def recall(path: Path) -> Reading | None:
     if (
         not isinstance(kept, dict)
         or kept.get("step") not in STEPS
-        or kept.get("measure") not in MEASURES
+        or kept.get("measure", "weights") not in MEASURES
         or not isinstance(kept.get("view"), str)
     ):
         raise ModelError(
             f"{folder / 'config.json'} must tell of the alignment by view, step and measure, but has {kept!r}; choose "
             "again with `ojak align --choose`."
         )
-    return Reading(kept["view"], kept["step"], kept["measure"])
+    return Reading(kept["view"], kept["step"], kept.get("measure", "weights"))
 
 
 def remember(path: Path, reading: Reading, why: str) -> None:
