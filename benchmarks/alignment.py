@@ -31,7 +31,7 @@ from ojak import files
 from ojak.align.aligner import Aligner, one_way
 from ojak.align.choose import by_agreement, by_gold, looked
 from ojak.align.error_rate import ErrorRate, error_rate
-from ojak.align.extract import see
+from ojak.align.extract import cut, see
 from ojak.align.links import Gold, Links, read_gold
 from ojak.align.reading import Reading
 from ojak.align.remember import remember
@@ -271,7 +271,8 @@ def first(rates: dict[Reading, ErrorRate], measure: str) -> Reading:
 
 
 def read(translator: Translator, pairs: Sequence[Pair], reading: Reading) -> list[Links]:
-    seen = dict(see(translator, [pair.source for pair in pairs], [pair.target for pair in pairs]))
+    cuts = cut(translator, [pair.source for pair in pairs], [pair.target for pair in pairs])
+    seen = dict(see(translator, cuts))
     return [one_way(seen[place].matrix(reading)) for place in range(len(pairs))]
 
 

@@ -18,11 +18,11 @@ from zoo import VOCABULARY, ZOO, make
 
 import ojak
 from ojak import cli
-from ojak.align import symmetrise
+from ojak.align import aligner, symmetrise
 from ojak.align.aligner import Aligner, one_way
 from ojak.align.choose import by_agreement, by_gold, looked
 from ojak.align.error_rate import error_rate
-from ojak.align.extract import see, weigh_norms
+from ojak.align.extract import Seen, cut, see, weigh_norms
 from ojak.align.links import Gold, Links, pharaoh, read_gold
 from ojak.align.reading import MEASURES, STEPS, Reading, default, every, names
 from ojak.align.remember import recall, remember
@@ -253,6 +253,10 @@ SOURCES, TARGETS = ["4.5 6 7.8.9", "10 4", "5"], ["7 8.4", "9.9.9 5 6", "6.7"]
 ATTENDING = [name for name in ZOO if "none" not in name]
 
 
+def seen_by(translator: Translator, sources: list[str], targets: list[str]) -> dict[int, Seen]:
+    return dict(see(translator, cut(translator, sources, targets)))
+
+
 def flat(words: list[list[int]]) -> list[int]:
     return [piece for word in words for piece in word]
 
@@ -270,7 +274,7 @@ def test_what_is_read_is_the_attention_of_forced_decoding(name: str) -> None:
     if name.startswith("transformer"):
         views |= {"layer0": [0, 1], "layer1": [2, 3], "mean": [0, 1, 2, 3]}
     assert set(names(model.views)) == set(views)
-    for place, seen in see(translator, SOURCES, TARGETS):
+    for place, seen in seen_by(translator, SOURCES, TARGETS).items():
         source, target = (
             [list(map(int, word.split("."))) for word in side[place].split()] for side in (SOURCES, TARGETS)
         )
@@ -328,7 +332,7 @@ def test_norms_against_plain_loops(name: str) -> None:
 
 def test_norms_of_a_layer_are_shares_of_what_its_heads_let_through_together() -> None:
     translator = translator_of("transformer-pre-rotary-swiglu")
-    ((_, seen),) = see(translator, ["4 5 6"], ["7 8"])
+    (seen,) = seen_by(translator, ["4 5 6"], ["7 8"]).values()
     for view, chosen in (("layer1", seen.layer_norms[:, [1]]), ("mean", seen.layer_norms)):
         plain = chosen.mean(1)[1:, :3]
         np.testing.assert_allclose(
@@ -536,13 +540,16 @@ def test_a_sentence_that_is_too_long_is_told_by_its_line(
     assert code == 2 and "long.tsv, line 2" in told and "at most 255 tokens" in told
 
 
-def test_shares_of_both_directions_are_their_mean(runs: tuple[Path, Path], pairs: Path) -> None:
+def test_shares_of_both_directions_are_their_mean(
+    runs: tuple[Path, Path], pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aligner, "CHUNK", 2)  # of five
     forward, backward = (Translator.load(run, "cpu") for run in runs)
     some = ojak.read_pairs([pairs])[:5]
     reading = Reading("general", "output", "weights")
     both = Aligner(forward, reading, backward, reading, "union").align(some)
-    ahead = dict(see(forward, [pair.source for pair in some], [pair.target for pair in some]))
-    back = dict(see(backward, [pair.target for pair in some], [pair.source for pair in some]))
+    ahead = seen_by(forward, [pair.source for pair in some], [pair.target for pair in some])
+    back = seen_by(backward, [pair.target for pair in some], [pair.source for pair in some])
     for place, one in enumerate(both):
         matrices = ahead[place].matrix(reading), back[place].matrix(reading)
         for (i, j), share in one.shares.items():

@@ -8,14 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from ojak.align.extract import see
+from ojak.align.extract import cut, see
 from ojak.align.links import Link, Links, pharaoh
 from ojak.align.reading import Reading, checked, default
 from ojak.align.symmetrise import WAYS
-from ojak.align.words import Matrix
+from ojak.align.words import Cut, Matrix
 from ojak.corpus.pair import Pair
 from ojak.errors import UseError
 from ojak.translate import Translator
+
+Cuts = tuple[Cut, Cut]
+"""source and target of a model"""
+
+CHUNK = 4096
+"""pairs whose matrices are kept at once"""
 
 WAY = "grow-diag"
 """how two directions are made one where nothing is said; benchmarks/alignment.py measures the others beside it"""
@@ -85,17 +91,25 @@ class Aligner:
     def align(self, pairs: Sequence[Pair]) -> list[Alignment]:
         """The alignment of each pair, in their order. Raises TooLong, which has the place, for a long sentence."""
         sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
-        ahead = dict(_matrices(self.forward, sources, targets, self.reading))
-        if self.backward is None or self.back_reading is None:
-            chosen = {place: one_way(matrix) for place, matrix in ahead.items()}
-            return [self._made(pair, chosen[place], ahead[place]) for place, pair in enumerate(pairs)]
-        back = dict(_matrices(self.backward, targets, sources, self.back_reading))
-        found = []
-        for place, pair in enumerate(pairs):
-            turned = back[place].T
-            links = WAYS[self.way](one_way(ahead[place]), frozenset((j, i) for i, j in one_way(back[place])))
-            found.append(self._made(pair, links, (ahead[place] + turned) * np.float32(0.5)))
+        ahead = cut(self.forward, sources, targets)
+        back = cut(self.backward, targets, sources) if self.backward else []
+        found: list[Alignment] = []
+        for begin in range(0, len(pairs), CHUNK):
+            part = slice(begin, begin + CHUNK)
+            found += self._chunk(pairs[part], ahead[part], back[part])
         return found
+
+    def _chunk(self, pairs: Sequence[Pair], ahead: Sequence[Cuts], back: Sequence[Cuts]) -> Iterator[Alignment]:
+        forward = _matrices(self.forward, ahead, self.reading)
+        if self.backward is None or self.back_reading is None:
+            for place, pair in enumerate(pairs):
+                yield self._made(pair, one_way(forward[place]), forward[place])
+            return
+        backward = _matrices(self.backward, back, self.back_reading)
+        for place, pair in enumerate(pairs):
+            both = one_way(forward[place]), frozenset((j, i) for i, j in one_way(backward[place]))
+            mean = (forward[place] + backward[place].T) * np.float32(0.5)
+            yield self._made(pair, WAYS[self.way](*both), mean)
 
     def _made(self, pair: Pair, links: Links, matrix: Matrix) -> Alignment:
         shares = {(i, j): float(matrix[j, i]) for i, j in links}
@@ -112,8 +126,5 @@ def opposite(forward: Translator, backward: Translator) -> None:
         )
 
 
-def _matrices(
-    translator: Translator, sources: Sequence[str], targets: Sequence[str], reading: Reading
-) -> Iterator[tuple[int, Matrix]]:
-    for place, seen in see(translator, sources, targets):
-        yield place, seen.matrix(reading)
+def _matrices(translator: Translator, pairs: Sequence[Cuts], reading: Reading) -> dict[int, Matrix]:
+    return {place: seen.matrix(reading) for place, seen in see(translator, pairs)}

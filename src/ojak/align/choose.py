@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ojak.align.error_rate import ErrorRate, error_rate
-from ojak.align.extract import see
+from ojak.align.extract import cut, see
 from ojak.align.links import Gold, Links
 from ojak.align.reading import Reading, every
 from ojak.corpus.pair import Pair
@@ -24,7 +24,7 @@ def looked(translator: Translator, pairs: Sequence[Pair]) -> dict[Reading, Looke
     begins = np.cumsum([0, *(len(source.split()) for source in sources)])
     readings = every(translator.views)
     found: dict[Reading, list[Looked]] = {reading: [np.zeros(0, dtype=np.int64)] * len(pairs) for reading in readings}
-    for place, seen in see(translator, sources, targets):
+    for place, seen in see(translator, cut(translator, sources, targets)):
         for reading in readings:
             found[reading][place] = seen.matrix(reading).argmax(1) + begins[place]
     return {reading: np.concatenate(rows) for reading, rows in found.items()}

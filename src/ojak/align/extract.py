@@ -61,17 +61,19 @@ class Seen:
         return several
 
 
-def see(translator: Translator, sources: Sequence[str], targets: Sequence[str]) -> Iterator[tuple[int, Seen]]:
-    """Each pair's place and what was seen of it, batch after batch, pairs of like length together.
-
-    Raises TooLong where a sentence has more tokens than the model takes.
-    """
+def cut(translator: Translator, sources: Sequence[str], targets: Sequence[str]) -> list[tuple[Cut, Cut]]:
+    """The words of each pair, as a model's tokenizers cut them. Raises TooLong, before any work is done, where a sentence
+    has more tokens than the model takes."""
     left = [_cut(translator, "source", text, place) for place, text in enumerate(sources)]
     right = [_cut(translator, "target", text, place) for place, text in enumerate(targets)]
-    lengths = [np.array([len(cut.pieces) for cut in side], dtype=np.int64) for side in (left, right)]
-    for chosen in batch.plan(lengths[0], lengths[1], translator.search.batch_tokens):
-        here = [(left[place], right[place]) for place in chosen]
-        for place, seen in zip(chosen, _forced(translator.model, here), strict=True):
+    return list(zip(left, right, strict=True))
+
+
+def see(translator: Translator, pairs: Sequence[tuple[Cut, Cut]]) -> Iterator[tuple[int, Seen]]:
+    """Each pair's place and what was seen of it, batch after batch, pairs of like length together."""
+    lengths = np.array([[len(side.pieces) for side in pair] for pair in pairs], dtype=np.int64).reshape(-1, 2)
+    for chosen in batch.plan(lengths[:, 0], lengths[:, 1], translator.search.batch_tokens):
+        for place, seen in zip(chosen, _forced(translator.model, [pairs[place] for place in chosen]), strict=True):
             yield int(place), seen
 
 
