@@ -212,7 +212,7 @@ def weights(run: Path) -> bool:
 
 
 def figures(run: Path) -> dict[str, Any]:
-    """How far a training is: updates, and minutes on one thread."""
+    """How far a training is."""
     events = read_history(run)
     start = next(event for event in events if event["event"] == "start")
     last = [event for event in events if event["event"] == "validation"][-1]
@@ -291,16 +291,13 @@ def eflomal(pair: str, pairs: Sequence[Pair], golds: Sequence[Gold]) -> dict[str
         print(f"eflomal: left out; there is no {program}", file=sys.stderr)
         return {}
     lines = [line for part in ("single", "gold") for line in text(pair, part).read_text("utf-8").strip().split("\n")]
-    given, out = (
-        RUNS / "data" / f"{pair}.eflomal",
-        [RUNS / "data" / f"{pair}.eflomal.{way}" for way in ("ahead", "back")],
-    )
+    given = RUNS / "data" / f"{pair}.eflomal"
+    out = [given.with_name(f"{given.name}.{direction}") for direction in DIRECTIONS]
     files.write(given, "".join(line.lower().replace("\t", " ||| ") + "\n" for line in lines))
     words = [str(program), "-i", str(given), "-f", str(out[0]), "-r", str(out[1]), "--model", "3", "--overwrite"]
-    subprocess.run(words, check=True, capture_output=True)
-    sides = [
-        [links_of(line) for line in file.read_text("utf-8").strip("\n").split("\n")[-len(pairs) :]] for file in out
-    ]
+    if not all(file.is_file() for file in out):
+        subprocess.run(words, check=True, capture_output=True)
+    sides = [[links_of(line) for line in file.read_text("utf-8").split("\n")[-len(pairs) - 1 : -1]] for file in out]
     both = {way: [WAYS[way](*two) for two in zip(*sides, strict=True)] for way in WAYS}
     way = min(WAYS, key=lambda way: error_rate(both[way][::2], golds[::2]).aer)
     return {

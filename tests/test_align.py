@@ -346,11 +346,19 @@ def test_a_model_without_attention_says_so() -> None:
         Aligner(translator_of(name))
 
 
-def test_the_default_is_the_last_layer_but_one() -> None:
+def test_readings_of_a_model() -> None:
     heads = tuple(f"layer{layer}.head{head}" for layer in range(3) for head in range(2))
-    assert default(heads).view == "layer1" and default(heads[:2]).view == "layer0"
-    assert default(("additive",)).view == "additive"
     assert len(every(heads)) == (6 + 3 + 1) * 4 and len(every(("dot",))) == 4
+    assert {reading.view for reading in every(heads)} == {*heads, "layer0", "layer1", "layer2", "mean"}
+
+
+@pytest.mark.parametrize("name", ["gru-additive-before", "transformer-pre-rotary-swiglu"])
+def test_the_default_is_a_reading_of_every_model_with_attention(name: str) -> None:
+    translator = translator_of(name)
+    reading = default(translator.views)
+    (seen,) = seen_by(translator, ["4 5 6"], ["7 8"]).values()
+    plain = seen.layer_norms.mean(1)[:-1, :3]
+    np.testing.assert_allclose(seen.matrix(reading), plain / plain.sum(1, keepdims=True), rtol=1e-5)
 
 
 # choosing

@@ -23,8 +23,8 @@ Values = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Seen:
-    """A pair, and the attention of teacher-forcing it. L layers; the last step reads the last token, and writes the
-    end of the sentence; so does the last column stand for the source's end."""
+    """A pair, and the attention of teacher-forcing it, over T steps and L layers. The last step reads the last token of
+    the target and writes the end of the sentence; the last of the S columns is the end of the source."""
 
     source: Cut
     target: Cut
@@ -62,8 +62,8 @@ class Seen:
 
 
 def cut(translator: Translator, sources: Sequence[str], targets: Sequence[str]) -> list[tuple[Cut, Cut]]:
-    """The words of each pair, as a model's tokenizers cut them. Raises TooLong, before any work is done, where a sentence
-    has more tokens than the model takes."""
+    """The words of each pair, as a model's tokenizers cut them. Raises TooLong, before any work is done, where a
+    sentence has more tokens than the model takes."""
     left = [_cut(translator, "source", text, place) for place, text in enumerate(sources)]
     right = [_cut(translator, "target", text, place) for place, text in enumerate(targets)]
     return list(zip(left, right, strict=True))
@@ -81,9 +81,10 @@ def see(translator: Translator, pairs: Sequence[tuple[Cut, Cut]]) -> Iterator[tu
 def _forced(model: Seq2Seq, pairs: Sequence[tuple[Cut, Cut]]) -> list[Seen]:
     ids = batch.collate([source.pieces for source, _ in pairs], [target.pieces for _, target in pairs], model.device)
     state = model.start(model.encode(ids.source))
-    transformed = model.transformed(state) if isinstance(model, Transforms) else None
+    assert isinstance(model, Transforms)
+    transformed = model.transformed(state)
     weights = model.advance(ids.target_in, state, attend=True)[0].attention
-    assert weights is not None and transformed is not None
+    assert weights is not None
     norms, layer_norms = weigh_norms(weights, transformed, len(layers_of(model.views)))
     every = [_array(tensor) for tensor in (weights, norms, layer_norms)]
     found = []

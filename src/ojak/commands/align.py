@@ -27,13 +27,12 @@ AGREE_ON = 1000
 
 def run(args: argparse.Namespace) -> int:
     """Prints the links of each pair, or measures them against gold."""
-    if (args.symmetrise is not None) and not args.reverse_model:
+    if args.symmetrise and not args.reverse_model:
         raise UseError("--symmetrise makes one of two directions, but there is one; name the other (--reverse-model).")
     forward = Translator.load(args.run, args.device)
     backward = Translator.load(args.reverse_model, args.device) if args.reverse_model else None
-    beside = (
-        ("1", "2") if args.gold == "" else ("", "")
-    )  # gold is in the third column, which would be taken for a label
+    # With gold beside the pairs there is a third column, which tells nothing of what it is.
+    beside = ("1", "2") if args.gold == "" else ("", "")
     pairs = turned_pairs(args, forward, (args.source_column or beside[0], args.target_column or beside[1]))
     golds = _golds(args, pairs) if args.gold is not None else None
     with located(pairs):
