@@ -12,6 +12,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import alignment as alignment_benchmark  # noqa: E402
 import korean as korean_benchmark  # noqa: E402
 import lineage as lineage_benchmark  # noqa: E402
 
@@ -508,7 +509,80 @@ def faults() -> list[str]:
     ]
 
 
-TABLES = (lineage, korean, speed, parallel, searching, demo, pictures, attribution, packing, faults)
+def alignments() -> list[str]:
+    """Error rates of word alignments beside eflomal's, a column for each pair of languages."""
+    found = read("alignment-", alignment_benchmark.SETS)
+    rows = []
+    for name in dict.fromkeys(name for result in found.values() for name in result["rows"]):
+        here = [result["rows"].get(name) for result in found.values()]
+        rates = [f"{one['aer']:.3f} ({one['precision']:.2f}, {one['recall']:.2f})" if one else MISSING for one in here]
+        rows.append([name, *rates])
+    readings = [
+        f"- {pair}, {name}: {row['by']}"
+        for pair, result in found.items()
+        for name, row in result["rows"].items()
+        if not name.startswith("eflomal,") or "both" in name
+    ]
+    models = [
+        f"- {pair}, {name}: {model['updates']:,} updates{'' if model['ended'] else ' so far'}, "
+        f"{model['parameters'] / 1e6:.1f} M parameters, perplexity {model['perplexity']:.2f} on everyday sentences"
+        for pair, result in found.items()
+        for name, model in result["models"].items()
+    ]
+    missing = [pair for pair in alignment_benchmark.SETS if pair not in found]
+    return [
+        "## Word alignments by attention",
+        "",
+        "Alignment error rate, lower is better, with precision and recall in brackets, on every other line of gold",
+        "that people drew; what was to choose was chosen on the lines between. *ahead* translates from the first",
+        "language to the second, *back* the other way. What the rows mean is in",
+        "[alignment.md](alignment.md#how-good-it-is).",
+        "",
+        *(table(["AER (precision, recall)", *found], rows) if found else []),
+        *(["", f"{MISSING.capitalize()}: {', '.join(missing)}."] if missing else []),
+        "",
+        "Does each step gain?",
+        "",
+        *[line for what in ALIGNING for line in gains(found, *what)],
+        "",
+        "How far the models were trained, the last stage of each:",
+        "",
+        *models,
+        "",
+        "What was chosen:",
+        "",
+        *readings,
+        *made_by(found, {}),
+    ]
+
+
+ALIGNING = (
+    ("norms instead of weights", "weights", "norms"),
+    ("both directions instead of one", "norms", "both directions"),
+    ("guided models instead of unguided", "both directions", "guided, both directions"),
+    ("the best of attention instead of eflomal", "eflomal", ""),
+)
+"""what is tried, and how the names of rows begin that it is tried against and with"""
+
+
+def gains(found: Mapping[str, Result], what: str, before: str, after: str) -> list[str]:
+    """For each pair of languages, whether the least error rate of some rows is below that of others."""
+    lines = []
+    for pair, result in found.items():
+        rates = {name: row["aer"] for name, row in result["rows"].items()}
+        old = [rate for name, rate in rates.items() if name.startswith(before)]
+        if before == "norms":  # the better of weights and norms, of one direction
+            old += [rate for name, rate in rates.items() if name.startswith("weights")]
+        new = [rate for name, rate in rates.items() if name.startswith(after) and not (not after and "eflomal" in name)]
+        if not old or not new:
+            lines.append(f"- {pair}, {what}: {MISSING}")
+            continue
+        verdict = "gain" if min(new) < min(old) else "no gain"
+        lines.append(f"- {pair}, {what}: **{verdict}**, {min(old):.3f} → {min(new):.3f}")
+    return lines
+
+
+TABLES = (lineage, korean, speed, parallel, searching, alignments, demo, pictures, attribution, packing, faults)
 
 
 # What tables share

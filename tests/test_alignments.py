@@ -299,7 +299,7 @@ def test_links_teach_a_head_to_align(step: str, tmp_path: Path) -> None:
         run = tmp_path / f"{weight}"
         ojak.train_run(settings, run, tiny.Silent())
         config = json.loads((run / "model" / "config.json").read_text(encoding="utf-8"))
-        assert config["alignment"] == {"view": "layer0.head0", "step": step}
+        assert config["alignment"] == {"view": "layer0.head0", "step": step, "measure": "weights"}
         rates.append(error_rate(run, settings))
     assert rates[0] < 0.1 and rates[1] > 0.4
 

@@ -30,7 +30,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("ojak.search",),
     ("ojak.attribution",),
     ("ojak.translate",),
-    ("ojak.train",),
+    ("ojak.train", "ojak.align"),
     (
         *(f"ojak.evaluate.{name}" for name in "report measured table plots listing page".split()),
         *("ojak.look", "ojak.lab", "ojak.export", "ojak.serve"),

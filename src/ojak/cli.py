@@ -131,6 +131,34 @@ def parser() -> argparse.ArgumentParser:
     )
     _search(look)
 
+    align = verbs.add_parser("align", help="link the words of sentence pairs by where the model looked")
+    _run(align)
+    align.add_argument("pairs", nargs="+", metavar="PAIRS", help="files of sentence pairs")
+    align.add_argument("--reverse", action="store_true", help="the files hold the target first")
+    for side in ("source", "target"):
+        align.add_argument(f"--{side}-column", default="", metavar="COLUMN", help="name, or number from 1 (recognised)")
+    align.add_argument("--reverse-model", metavar="RUN", help="a run of the opposite direction; both are made one")
+    align.add_argument(
+        "--symmetrise",
+        choices=("intersection", "union", "grow-diag", "grow-diag-final", "grow-diag-final-and"),
+        help="how both are made one (grow-diag)",
+    )
+    align.add_argument("--view", help="an attention view, a layer, or mean (default: what was chosen for the model)")
+    align.add_argument("--step", choices=("output", "input"), help="the step that writes the word, or that reads it")
+    align.add_argument("--measure", choices=("weights", "norms"), help="attention weights, or norms of what they pass")
+    align.add_argument(
+        "--gold", nargs="?", const="", metavar="FILE", help="measure against gold links (default: the pairs' column)"
+    )
+    align.add_argument(
+        "--choose",
+        action="store_true",
+        help="find the best view, step and measure on every other line of the gold, or by agreement of both "
+        "directions, and keep them with the models",
+    )
+    align.add_argument("--probabilities", action="store_true", help="write i-j:p, p being how much the model looked so")
+    align.add_argument("--json", action="store_true", help="print JSON: a line a pair, or the measures with --gold")
+    align.add_argument("--output", metavar="FILE", help="write the links to a file")
+
     alternatives = verbs.add_parser("alternatives", help="show what else could stand at a place of a translation")
     _run(alternatives)
     alternatives.add_argument("sentence", metavar="SENTENCE", help="what to translate")

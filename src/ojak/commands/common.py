@@ -40,17 +40,20 @@ def located(pairs: Sequence[Pair]) -> Iterator[None]:
         raise UseError(f"{pairs[error.place].place}: {error}") from None
 
 
-def turned_pairs(args: argparse.Namespace, translator: Maker) -> list[Pair]:
+def turned_pairs(args: argparse.Namespace, translator: Maker, columns: tuple[str, str] = ("", "")) -> list[Pair]:
     """The pairs of `args.pairs` in the direction of the translator."""
-    return directed_pairs(args, translator.languages)
+    return directed_pairs(args, translator.languages, columns)
 
 
-def directed_pairs(args: argparse.Namespace, languages: tuple[str, str]) -> list[Pair]:
+def directed_pairs(
+    args: argparse.Namespace, languages: tuple[str, str], columns: tuple[str, str] = ("", "")
+) -> list[Pair]:
     """The pairs of `args.pairs` from the first language into the second: files that tell their languages are turned by
-    them, others are as they are, or have the target first if `args.reverse`."""
+    them, others are as they are, or have the target first if `args.reverse`. `columns` names the first and the second
+    side, by name or number, where they are not to be recognised."""
     first, second = languages[::-1] if args.reverse else languages
     notes = Notes()
-    pairs = read_pairs(args.pairs, Layout(source=first, target=second), notes)
+    pairs = read_pairs(args.pairs, Layout(first, second, *columns), notes)
     for message in dict.fromkeys(notes.messages):
         print(f"note: {message}", file=sys.stderr)
     return [pair.turned() for pair in pairs] if args.reverse else pairs

@@ -1,7 +1,7 @@
 """The model directory: what serves, and nothing that can run code.
 
 config.json           format, model, sizes of the vocabularies, tokenizers, languages, search defaults; and, where
-                      one learnt from word alignments, which attention view aligns
+                      one learnt from word alignments or was chosen for them, which attention view aligns
 weights.safetensors   every weight once
 source.*, target.*    the tokenizers (shared.* where they are one)
 README.md             the model card
@@ -35,11 +35,13 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class Alignment:
-    """The attention view that learnt from word alignments, and the step of a target word whose weights align it:
-    `output`, which writes the word, or `input`, the next one, which reads it."""
+    """The attention view that learnt from word alignments, or was chosen for them (`ojak align --choose`), and the step
+    of a target word that aligns it: `output`, which writes the word, or `input`, the next one, which reads it.
+    `measure` is the `weights` or the `norms`, as `ojak.align.reading` tells."""
 
     view: str
     step: str
+    measure: str = "weights"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Loaded:
     search: SearchConfig
     languages: tuple[str, str]
     alignment: Alignment | None = None
-    """None where no view learnt from word alignments"""
+    """None where no view learnt from word alignments, or was chosen for them"""
 
 
 def write_config(

@@ -1,6 +1,6 @@
 """What some architectures can tell of themselves beyond the seam. Who asks finds out by `isinstance`.
 
-Nothing here is needed to train or to translate: these are for `ojak.attribution`, which says why not where an
+Nothing here is needed to train or to translate: these are for what looks inside, which says why not where an
 architecture has no such thing.
 """
 

@@ -86,6 +86,14 @@ class CharacterTokenizer(ListedTokenizer):
     def cut(text: str) -> list[str]:
         return list(text.replace(" ", SPACE))
 
+    def encode_words(self, words: Sequence[str]) -> list[list[int]]:
+        """As of every tokenizer; the space before a word is one of its ids."""
+        found: list[list[int]] = []
+        for word in words:
+            ids = self.encode(word)
+            found.append([self.vocabulary.id(SPACE), *ids] if ids and any(found) else ids)
+        return found
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         return [self.vocabulary.entries[number] for number in ids]
 

@@ -44,6 +44,11 @@ class Tokenizer(ABC):
         """
         return self._encode(self.form.of(text), sample, seed)
 
+    def encode_words(self, words: Sequence[str]) -> list[list[int]]:
+        """The ids of each of the `words` of a text, which white space parts: end to end what `encode` gives of the
+        text, since no token reaches over white space."""
+        return [self.encode(word) for word in words]
+
     def encode_lines(self, lines: str) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
         """The ids of many texts, one a line, end to end, and the count of each text's ids: what `encode` gives, but
         for a corpus at once."""

@@ -1,0 +1,1 @@
+"""Word alignments, read off a model that is forced to say the given target."""

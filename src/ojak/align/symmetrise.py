@@ -1,0 +1,80 @@
+"""Links of both directions made into one set (Och and Ney 2003, section 4; Koehn, Och and Marcu 2003, figure 1).
+
+`forward` is what the model from source to target found, `backward` what the one from target to source found; both as
+(source word, target word).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ojak.align.links import Link, Links
+
+_BESIDE = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+
+
+def intersection(forward: Links, backward: Links) -> Links:
+    """What both directions found: few links, nearly all of them right."""
+    return forward & backward
+
+
+def union(forward: Links, backward: Links) -> Links:
+    """What either direction found: most of the right links, and many wrong ones."""
+    return forward | backward
+
+
+def grow_diag(forward: Links, backward: Links) -> Links:
+    """The intersection, and links of the union beside those there are, diagonally too, that join a word which has no
+    link yet, until there are no more."""
+    return frozenset(_grown(forward, backward))
+
+
+def grow_diag_final(forward: Links, backward: Links) -> Links:
+    """`grow_diag`, then the links of each direction that join a word which still has none, wherever they stand."""
+    return _finished(forward, backward, either=True)
+
+
+def grow_diag_final_and(forward: Links, backward: Links) -> Links:
+    """`grow_diag`, then the links of each direction that join two words which both still have none."""
+    return _finished(forward, backward, either=False)
+
+
+def _grown(forward: Links, backward: Links) -> set[Link]:
+    found, every = set(forward & backward), forward | backward
+    sources, targets = {i for i, _ in found}, {j for _, j in found}
+    waiting = sorted(found)
+    while waiting:  # links are looked around in order, and the new ones in the next round
+        new = []
+        for i, j in waiting:
+            for down, right in _BESIDE:
+                link = i + down, j + right
+                if link in every and link not in found and (link[0] not in sources or link[1] not in targets):
+                    found.add(link)
+                    new.append(link)
+                    sources.add(link[0])
+                    targets.add(link[1])
+        waiting = sorted(new)
+    return found
+
+
+def _finished(forward: Links, backward: Links, either: bool) -> Links:
+    found = _grown(forward, backward)
+    sources, targets = {i for i, _ in found}, {j for _, j in found}
+    for direction in (forward, backward):
+        for i, j in sorted(direction):
+            free = i not in sources, j not in targets
+            if any(free) if either else all(free):
+                found.add((i, j))
+                sources.add(i)
+                targets.add(j)
+    return frozenset(found)
+
+
+WAYS: dict[str, Callable[[Links, Links], Links]] = {
+    "intersection": intersection,
+    "union": union,
+    "grow-diag": grow_diag,
+    "grow-diag-final": grow_diag_final,
+    "grow-diag-final-and": grow_diag_final_and,
+}
+"""the ways by the names of the command line"""
