@@ -250,17 +250,6 @@ class Transformer(Seq2Seq):
             yield from (layer.cross.key, layer.cross.value)  # which `start` calls by themselves
         yield from (*self.encoder, *self.decoder)
 
-    def transformed(self, state: State) -> Tensor:
-        """f(x) of Kobayashi 2020, equation 3, as (N,K,S,D): each source token's value by each head, after the part of
-        the output layer that belongs to the head; without its bias, which no token adds."""
-        assert isinstance(state, TransformerState)
-        found = []
-        for layer, (_, values) in zip(self.decoder, state.source, strict=True):
-            assert layer.cross is not None
-            out = layer.cross.out.weight.unflatten(1, (self.config.heads, -1))  # (D,H,d)
-            found.append(torch.einsum("nhsd,ehd->nhse", values, out))
-        return torch.cat(found, 1)
-
     @property
     def dtype(self) -> torch.dtype:
         return self.encoder[0].own.query.weight.dtype
