@@ -399,7 +399,7 @@ def runs(place: Path) -> tuple[Path, Path]:
     model = {"width": 24, "embedding": 24, "dropout": 0.0, "attention": "general", "acts": "after"}
     for name, reverse in (("ahead", False), ("back", True)):
         data = {"source": "en", "target": "xx", "reverse": reverse}
-        settings = {"data": data, "model": model, "train": {"updates": 350, "validate_every": 350, "average": 0}}
+        settings = {"data": data, "model": model, "train": {"updates": 500, "validate_every": 500, "average": 0}}
         ojak.train_run(tiny.settings(file, settings), place / name, tiny.Silent())
     return place / "ahead", place / "back"
 

@@ -178,7 +178,8 @@ def alike(one: Path, other: Path) -> None:
         here, there = (load_file(run / "state" / newest / f"{file}.safetensors") for run in (one, other))
         assert here.keys() == there.keys()
         for key in here:
-            if not key.startswith("random"):
+            # The bias of keys adds the same to all scores: its gradient is rounding, which Adam makes steps of.
+            if not key.startswith("random") and not key.endswith("key.bias"):
                 torch.testing.assert_close(here[key], there[key], rtol=1e-2, atol=2e-4)
     progress = [json.loads((run / "state" / newest / "progress.json").read_text()) for run in (one, other)]
     for key in ("update", "epoch", "batch", "tokens", "group"):
