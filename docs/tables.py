@@ -276,6 +276,32 @@ def parallel() -> list[str]:
     ]
 
 
+def objectives() -> list[str]:
+    """What the objectives cost."""
+    lines = ["## What objectives cost", ""]
+    found = read("", ["objectives"])
+    if not found:
+        return [*lines, MISSING]
+    result = found["objectives"]
+    speeds = result["tokens_per_second"]
+    rows = []
+    for name, here in speeds.items():
+        shares = [speed / plain for speed, plain in zip(here, speeds["plain"], strict=True)]
+        low, high = (f"{100 * end(shares):.0f}" for end in (min, max))
+        rows.append(
+            [name, f"{statistics.median(here):,.0f}", f"{100 * statistics.median(shares):.0f} % ({low}–{high})"]
+        )
+    return [
+        *lines,
+        "Target tokens a second of one thread, on the work of the table of training's speed, and the share of what plain",
+        f"training does in the same round: the median of {result['rounds']}, and between what they lay. The objectives are",
+        "those of [training.md](training.md); scheduled sampling and R-Drop go through the decoder, or the model, twice.",
+        "",
+        *table(["Objective", "tokens/s", "of plain training"], rows),
+        *made_by(found, {}),
+    ]
+
+
 def packing() -> list[str]:
     """Tokenising corpora larger than memory."""
     lines = [
@@ -582,7 +608,20 @@ def gains(found: Mapping[str, Result], what: str, before: str, after: str) -> li
     return lines
 
 
-TABLES = (lineage, korean, speed, parallel, searching, alignments, demo, pictures, attribution, packing, faults)
+TABLES = (
+    lineage,
+    korean,
+    speed,
+    objectives,
+    parallel,
+    searching,
+    alignments,
+    demo,
+    pictures,
+    attribution,
+    packing,
+    faults,
+)
 
 
 # What tables share
