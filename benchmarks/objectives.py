@@ -24,6 +24,7 @@ from ojak.config import read_recipe
 from ojak.model.build import build
 from ojak.train.objective import Objective
 from ojak.train.precision import Working
+from ojak.train.run import versions
 from ojak.train.update import make_optimizer, update
 
 BATCHES = 6
@@ -78,7 +79,7 @@ def main() -> None:
         {
             "command": f"python benchmarks/objectives.py --rounds {asked.rounds}",
             "machine": machine(),
-            "versions": {"torch": torch.__version__},
+            "versions": versions(),
             "rounds": asked.rounds,
             "tokens_per_second": speeds,
         },

@@ -293,9 +293,10 @@ def objectives() -> list[str]:
         )
     return [
         *lines,
-        "Target tokens a second of one thread, on the work of the table of training's speed, and the share of what plain",
-        f"training does in the same round: the median of {result['rounds']}, and between what they lay. The objectives are",
-        "those of [training.md](training.md); scheduled sampling and R-Drop go through the decoder, or the model, twice.",
+        "Target tokens a second of one thread, on the work of the table of training's speed, and the share of what",
+        f"plain training does in the same round: the median of {result['rounds']}, and between what they lay. The",
+        "objectives are those of [training.md](training.md); scheduled sampling and R-Drop go through the decoder, or",
+        "the model, twice. The machine was not quiet: a few percent are nothing.",
         "",
         *table(["Objective", "tokens/s", "of plain training"], rows),
         *made_by(found, {}),
