@@ -371,6 +371,13 @@ def test_the_page_holds_what_json_says_and_fetches_nothing(systems: int) -> None
             assert systems == 1 or sides[2] == made.systems[rival + 1].system.hypotheses[row["n"] - 1]
 
 
+def test_names_of_scores_are_text_in_the_page() -> None:
+    pairs = [Pair(text, text, "") for text in REFERENCES[:9]]
+    system = System("one", BETTER[:9], given={"p<0.05 <b>": [0.5] * 9})
+    text = page.html(measure(pairs, [system], ("ko", "en"), chance=Chance(20, 20)))
+    assert "p&lt;0.05 &lt;b&gt;" in text and "<th scope=col>p<" not in text
+
+
 def test_a_page_of_many_pairs_keeps_those_that_tell_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "MOST", 10)
     reader = Reader()

@@ -406,6 +406,12 @@ def test_the_recipe_repeats_the_run(kind: str, whole: Callable[[str], Path], tmp
     assert tiny.state(tmp_path / "other") != tiny.state(run)
 
 
+def test_a_loss_that_is_no_number_is_never_the_best() -> None:
+    lost, found = (Validation(nll=nll, bleu=1.0, chrf=1.0) for nll in (float("nan"), 9.0))
+    assert found.better("loss") > lost.better("loss")
+    assert lost.better("chrf") == 1.0
+
+
 def scripted(monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
     """Lets the validations of a run find these scores, one after another."""
     left = list(scores)

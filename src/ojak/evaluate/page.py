@@ -58,7 +58,7 @@ def _subtitle(report: Report) -> str:
 def _scores(report: Report) -> str:
     """Systems as rows, scores as columns; below each rival how far it is from the baseline."""
     names = list(dict.fromkeys(score.name for found in report.systems for score in found.scores))
-    rows = [["", *names]]
+    rows = [["", *map(escape, names)]]
     for place, found in enumerate(report.systems):
         mine = {score.name: score for score in found.scores}
         rows.append([_called(report, place), *(_cell(mine.get(name)) for name in names)])
@@ -141,7 +141,7 @@ def _part_table(report: Report, of: Callable[[Found], list[Part]]) -> str:
     if not of(report.systems[0]):
         return ""
     names = [score.name for score in report.systems[0].scores]
-    rows = [["", "pairs", *names]]
+    rows = [["", "pairs", *map(escape, names)]]
     for number, part in enumerate(of(report.systems[0])):
         for place, found in enumerate(report.systems):
             mine = {score.name: score for score in of(found)[number].scores}

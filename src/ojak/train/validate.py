@@ -47,8 +47,9 @@ class Validation:
         return {**scores, "outputs": self.outputs}
 
     def better(self, metric: str) -> float:
-        """The number to make large."""
-        return {"bleu": self.bleu, "chrf": self.chrf, "loss": -self.nll}[metric]
+        """The number to make large; a loss that is no number is the worst."""
+        value = {"bleu": self.bleu, "chrf": self.chrf, "loss": -self.nll}[metric]
+        return -math.inf if math.isnan(value) else value
 
 
 def validate(translator: Translator, dev: Dev, recipe: Recipe, processes: Processes | None = None) -> Validation:
