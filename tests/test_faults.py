@@ -244,6 +244,20 @@ def test_a_model_that_does_not_fit_at_all_is_told(tmp_path: Path, monkeypatch: p
         ojak.train_run(tiny.settings(tiny.corpus(tmp_path)), tmp_path / "run", tiny.Silent())
 
 
+def test_a_budget_that_was_learnt_with_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever memory others take when a run is resumed, the order of its data stays."""
+    run = tmp_path / "run"
+    ojak.train_run(tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 5}}), run, tiny.Silent())
+    recipe = (run / "recipe.toml").read_text()
+
+    def refusing(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(trial, "update", refusing)
+    ojak.train_run({"train": {"updates": 8}}, run, tiny.Silent(), resume=True)
+    assert (run / "recipe.toml").read_text() == recipe.replace("updates = 5", "updates = 8")
+
+
 def test_other_errors_of_the_trial_are_not_taken_for_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> Any:
         raise RuntimeError("shapes do not agree")

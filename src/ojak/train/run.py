@@ -117,7 +117,10 @@ def _train(
         return Training(corpus.store, source, target, recipe), Dev(corpus.dev, source, target, recipe)
 
     (training, dev), smaller = data(recipe), ""
-    if learnt is model:  # of one in pieces no process could try alone
+    # A budget that has been learnt with is not tried again: another one would be another order of the data. Of a model
+    # in pieces no process could try alone.
+    tried = progress.update > 0 and "batch_tokens" not in settings.get("train", {})
+    if learnt is model and not tried:
         recipe, (training, dev), smaller = fit(recipe, data, model, optimizer)
         budget = min(processes.gathered(recipe.train.batch_tokens))
         if budget < recipe.train.batch_tokens:
