@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import unicodedata
 from itertools import pairwise, product
 from pathlib import Path
@@ -435,6 +436,15 @@ def test_a_copy_is_a_diagonal(runs: tuple[Path, Path], gold: Path, capsys: pytes
     assert code == 0
     assert json.loads(alone)["aer"] < 0.1 and json.loads(both)["aer"] < 0.1
     assert json.loads(both)["symmetrise"] == "grow-diag" and json.loads(both)["pairs"] == 40
+
+
+def test_all_links_are_written_where_half_of_them_choose(
+    runs: tuple[Path, Path], gold: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(runs[0], tmp_path / "run")
+    code, told, _ = ran(capsys, run, gold, "--gold", "--choose", "--json", "--output", tmp_path / "links")
+    assert code == 0 and json.loads(told)["pairs"] == 20
+    assert len((tmp_path / "links").read_text().splitlines()) == 40
 
 
 def test_links_go_out_line_by_line(runs: tuple[Path, Path], pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,8 +40,6 @@ def run(args: argparse.Namespace) -> int:
             if args.view or args.step or args.measure:
                 raise UseError("--choose finds view, step and measure itself, but some were named; leave them out.")
             _choose(args, forward, backward, pairs, golds)
-            if golds is not None:  # measured on the half that chose nothing
-                pairs, golds = pairs[1::2], golds[1::2]
         reading = _reading(args, args.run, forward)
         back_reading = _reading(args, args.reverse_model, backward) if backward else None
         aligner = Aligner(forward, reading, backward, back_reading, args.symmetrise or WAY)
@@ -50,13 +48,15 @@ def run(args: argparse.Namespace) -> int:
     if args.output or golds is None:
         _write(args, shown)
     if golds is not None:
+        if args.choose:  # measured on the half that chose nothing
+            found, golds = found[1::2], golds[1::2]
         rate = error_rate([one.links for one in found], golds)
-        told = {"reading": reading.as_dict(), "pairs": len(pairs), **rate.as_dict()}
+        told = {"reading": reading.as_dict(), "pairs": len(found), **rate.as_dict()}
         if back_reading:
             told |= {"reverse_reading": back_reading.as_dict(), "symmetrise": aligner.way}
         readings = f"{reading}; reverse: {back_reading}; {aligner.way}" if back_reading else str(reading)
         table = (
-            f"{readings}\n{len(pairs):,} pairs, {rate.links:,} links found, {rate.sure:,} sure in the gold\n"
+            f"{readings}\n{len(found):,} pairs, {rate.links:,} links found, {rate.sure:,} sure in the gold\n"
             f"AER        {rate.aer:.3f}\nprecision  {rate.precision:.3f}\nrecall     {rate.recall:.3f}"
         )
         print(json.dumps(told, indent=2) if args.json else table)

@@ -70,7 +70,8 @@ def _go_back(job: Job) -> None:
             "try a lower train.learning_rate, train.clip=1 or train.precision=fp32."
         )
     came = checkpoint.put_weights_of_last_good(job.run, progress.stuck, job.translator.model, job.optimizer)
-    scatter(job.translator.model, job.learnt)
+    if came is not None:  # the whole model is only what was put back, or else what was validated last
+        scatter(job.translator.model, job.learnt)
     progress.in_a_row = 0
     progress.setbacks += 1
     progress.steady = 0
