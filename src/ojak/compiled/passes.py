@@ -47,7 +47,7 @@ def room(shape, rows, longest):
     widest = max(shape[ROW], shape[INNER], shape[HEADS] * shape[PADDED])
     scores = work + 4 * rows * (16 + widest) + 64
     where = scores + 4 * (longest + LANES)
-    return states, read, asked, context, inner, work, scores, where, where + 8 * longest
+    return states, read, asked, context, inner, work, scores, where, where + 8 * longest + 64
 
 
 @compiled
@@ -122,16 +122,27 @@ def leave(shape, layer, number, at, context, states, rows, work):
 
 
 @compiled
-def encode(shape, layers, last, words, halves, tables, ids, places, begins, space):
+def finish(shape, last, states, rows, into):
+    """The last norm, where there is one, into an array (rows,ROW)."""
+    row = 4 * shape[ROW]
+    if shape[PRE]:
+        norm(states, row, rows, shape[WIDTH], last[0], last[1], into.ctypes.data, row)
+    else:
+        for column in range(0, rows * row, 4 * LANES):
+            store(into.ctypes.data + column, load(states + column))
+
+
+@compiled
+def encode(shape, layers, last, words, halves, tables, ids, places, begins, into):
     """The states of sentences' tokens `ids` (R), which have `places` (R) in sentences that begin at `begins` (B+1).
 
     `layers` is the table of the encoder, `last` weight and bias of its last norm or zeros, `words` the address of the
-    word vectors, `tables` those of sinusoids and of angles, `space` that of the room to work in. Gives the address of
-    the states (R,ROW).
+    word vectors, `tables` those of sinusoids and of angles. The states go into an array (R,ROW).
     """
     rows, sentences = len(ids), len(begins) - 1
-    states, read, asked, context, inner, work, scores, where, _ = room(shape, rows, rows)
-    base = space
+    states, read, asked, context, inner, work, scores, where, whole = room(shape, rows, rows)
+    space = np.empty(whole, np.uint8)
+    base = (space.ctypes.data + 63) // 64 * 64
     states, read, asked, context = states + base, read + base, asked + base, context + base
     inner, work, scores, where = inner + base, work + base, scores + base, where + base
     row, width = 4 * shape[ROW], (shape[WIDTH] + LANES - 1) // LANES * LANES
@@ -160,9 +171,7 @@ def encode(shape, layers, last, words, halves, tables, ids, places, begins, spac
                     attend_float(query, where, count, keys, values, padded, scale, scores, to, 0)
         leave(shape, layer, 0, OUT, context, states, rows, work)
         feed_forward(shape, layer, 1, states, rows, read, inner, work)
-    if shape[PRE]:
-        norm(states, row, rows, shape[WIDTH], last[0], last[1], states, row)
-    return states
+    finish(shape, last, states, rows, into)
 
 
 @compiled
@@ -178,36 +187,38 @@ def keep(given, step, rows, width, halves, into):
 
 
 @compiled
-def sources(shape, layers, given, step, rows, halves, into, space):
+def sources(shape, layers, given, step, rows, halves, into):
     """Keys and values of the source for each layer of the decoder: of `rows` of states, at the addresses `into` (L), as
     (rows, 2 × HEADS × PADDED)."""
     kept = 2 * shape[HEADS] * shape[PADDED]
     joint = (kept + 63) // 64 * 64
     width = (shape[WIDTH] + LANES - 1) // LANES * LANES
-    work = space + 4 * rows * joint
+    space = np.empty(4 * rows * joint + 4 * rows * (16 + width) + 128, np.uint8)
+    asked = (space.ctypes.data + 63) // 64 * 64
+    work = asked + 4 * rows * joint
     for number in range(len(layers)):
         layer = layers[number]
-        through(shape, layer, SOURCE, given, step, rows, width, work, ANY, shape[ZEROS], 0, space, 4 * joint)
-        keep(space, 4 * joint, rows, kept, halves, into[number])
+        through(shape, layer, SOURCE, given, step, rows, width, work, ANY, shape[ZEROS], 0, asked, 4 * joint)
+        keep(asked, 4 * joint, rows, kept, halves, into[number])
 
 
 @compiled
 def decode(
     shape, layers, last, words, halves, tables, ids, length, position, trail, own, capacity, cross, begins, sentence,
-    attention, longest, space, into, into_step,
+    attention, longest, into,
 ):  # fmt: skip
     """The decoder's states after each of the tokens `ids` (N × T, `length` T), at `into`.
 
     `position` tokens have been read before. The keys and values of row n's token t lie at the addresses `own` (L), in
     slot `trail[n, t]` of `capacity` tokens; those of the source at `cross` (L), where `sentence` (N) says which and
-    `begins` (B+1) where each begins. `attention` is where the weights (N,T,K,S) go, 0 for nowhere, for `longest` (S)
-    source tokens; it holds zeros. Rows of a sentence stand side by side.
+    `begins` (B+1) where each begins. Weights go into an array of zeros `attention` (N × T × K × S), unless it is empty,
+    for `longest` (S) source tokens. Rows of a sentence stand side by side.
     """
     rows, count = len(ids), len(sentence)
-    states, read, asked, context, inner, work, scores, where, _ = room(
-        shape, rows, max(position + length, longest) + LANES
-    )
-    base = space
+    longest_side = max(position + length, longest) + LANES
+    states, read, asked, context, inner, work, scores, where, whole = room(shape, rows, longest_side)
+    space = np.empty(whole, np.uint8)
+    base = (space.ctypes.data + 63) // 64 * 64
     states, read, asked, context = states + base, read + base, asked + base, context + base
     inner, work, scores, where = inner + base, work + base, scores + base, where + base
     row, width = 4 * shape[ROW], (shape[WIDTH] + LANES - 1) // LANES * LANES
@@ -263,9 +274,9 @@ def decode(
                 keys, values = head * padded * bytes_, (side + head * padded) * bytes_
                 for token in range(one * length, end * length):
                     query, to = asked + token * alone + 4 * head * padded, context + 4 * (token * side + head * padded)
-                    told = attention
-                    if attention:
-                        told += 4 * longest * ((token * len(layers) + number) * heads + head)
+                    told = 0
+                    if len(attention):
+                        told = attention.ctypes.data + 4 * longest * ((token * len(layers) + number) * heads + head)
                     if halves:
                         attend_half(query, where, seen, keys, values, padded, scale, scores, to, told)
                     else:
@@ -273,9 +284,4 @@ def decode(
             one = end
         leave(shape, layer, 1, CROSS, context, states, rows, work)
         feed_forward(shape, layer, 2, states, rows, read, inner, work)
-    if shape[PRE]:
-        norm(states, row, rows, shape[WIDTH], last[0], last[1], into, into_step)
-    else:
-        for token in range(rows):
-            for column in range(0, shape[ROW], LANES):
-                store(into + token * into_step + 4 * column, load(states + token * row + 4 * column))
+    finish(shape, last, states, rows, into)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +15,11 @@ from ojak.compiled.layers import GELU, SWIGLU, SWISH
 from ojak.compiled.pack import Array, Linear, Table, aligned, up
 from ojak.compiled.products import FP32, product
 from ojak.compiled.vectors import LANES
-from ojak.compiled.words import logits
+from ojak.compiled.words import likeliest, logits
 from ojak.config import TransformerConfig
 from ojak.model.attention import MultiHead
 from ojak.model.embedding import Embedding
-from ojak.model.seam import Decoded, Memory, Seq2Seq, State
+from ojak.model.seam import Decoded, Likeliest, Memory, Output, Seq2Seq, State
 from ojak.model.transformer import Layer, Transformer, sinusoid
 from ojak.text.vocabulary import PAD
 
@@ -28,6 +27,7 @@ LINE = 64
 """rows of states are padded to so many floats"""
 TOGETHER = 384
 """so many source tokens go through the encoder together: what is worked on then stays near the processor"""
+NO_BARS, NO_SENTENCES = np.zeros((0, 0), np.float32), np.zeros(0, np.int64)
 FIRST = 32
 """target tokens that there is room for at first"""
 
@@ -154,8 +154,9 @@ class CompiledTransformer(Seq2Seq):
             )
             for table, norm in ((self._encoder, model.encoder_norm), (self._decoder, model.decoder_norm))
         ]
-        self._words = [self._vectors(model.source)]
-        self._words.append(self._words[0] if model.target is model.source else self._vectors(model.target))
+        self._words = [self._table(model.source)]
+        self._words.append(self._words[0] if model.target is model.source else self._table(model.target))
+        self._vectors = [table.ctypes.data for table in self._words]
         # Tables of places as the plain model makes them.
         like = torch.zeros(1)
         places = aligned((config.max_length + 1, self.row), np.float32)
@@ -164,8 +165,8 @@ class CompiledTransformer(Seq2Seq):
         angles = sinusoid(0, config.max_length + 1, head, like).numpy() if head % 2 == 0 else places
         self._places = places, np.ascontiguousarray(angles)
         self._place_tables = np.array([table.ctypes.data for table in self._places], np.int64)
-        self._project = Linear.of(kind, model.project.weight, model.project.bias)
-        self.target_size = model.project.out_features
+        packed = Linear.of(kind, model.project.weight, model.project.bias)
+        self._output = CompiledOutput(packed, model.words, config.width, kind)
         self.eval()
 
     def _layer(self, table: Table, layer: Layer) -> list[int]:
@@ -194,7 +195,7 @@ class CompiledTransformer(Seq2Seq):
         assert isinstance(norm, nn.LayerNorm)
         return [table.floats(norm.weight, self.row), table.floats(norm.bias, self.row)]
 
-    def _vectors(self, words: Embedding) -> Array:
+    def _table(self, words: Embedding) -> Array:
         """Scaled word vectors, in rows of `row`."""
         table = aligned((words.num_embeddings, self.row), np.float16 if self.halves else np.float32)
         table[:, : self.config.width] = (words.weight.detach().float() * words.scale).numpy()
@@ -211,33 +212,25 @@ class CompiledTransformer(Seq2Seq):
         while first < len(lengths):
             last = max(first + 1, int(np.searchsorted(begins, begins[first] + TOGETHER, side="right")) - 1)
             here = begins[first : last + 1] - begins[first]
-            tokens = ids[begins[first] : begins[last]]
             places = np.concatenate([np.arange(length) for length in lengths[first:last]])
-            space = np.empty(int(passes.room(self._shape, len(tokens), len(tokens))[-1]), np.uint8)
-            at = passes.encode(
-                self._shape, self._tables[0], self._last[0], self._words[0].ctypes.data, self.halves,
-                self._place_tables, tokens, places, here, space.ctypes.data,
+            found = np.empty((len(places), self.row), np.float32)
+            passes.encode(
+                self._shape, self._tables[0], self._last[0], self._vectors[0], self.halves, self._place_tables,
+                ids[begins[first] : begins[last]], places, here, found,
             )  # fmt: skip
-            begin = at - space.ctypes.data
-            size = 4 * len(tokens) * self.row
-            found = space[begin : begin + size].view(np.float32).reshape(-1, self.row)[:, : self.config.width]
-            states[first:last][keep[first:last]] = torch.from_numpy(found)
+            states[first:last][keep[first:last]] = torch.from_numpy(found)[:, : self.config.width]
             first = last
         summary = states.sum(1) / keep.sum(1, keepdim=True)
         return Memory(states, keep, summary)
 
     def start(self, memory: Memory) -> CompiledState:
         real = memory.keep.numpy()
-        given, step = self._rows(memory.states[memory.keep])
+        given, step = padded_rows(memory.states[memory.keep])
         begins = np.concatenate([[0], real.sum(1).cumsum()])
         layers, rows, kept = len(self._tables[1]), len(given), 2 * self.side
         held = tuple(np.empty((rows, kept), np.float16 if self.halves else np.float32) for _ in range(layers))
         addresses = np.array([array.ctypes.data for array in held], np.int64)
-        joint = up(kept, LINE)
-        space = np.empty(4 * rows * joint + 4 * rows * (16 + self.row) + 64, np.uint8)
-        passes.sources(
-            self._shape, self._tables[1], given.ctypes.data, step, rows, self.halves, addresses, space.ctypes.data
-        )
+        passes.sources(self._shape, self._tables[1], given.data_ptr(), step, rows, self.halves, addresses)
         source = Source(begins, real.shape[1], addresses, held)
         sentences = np.arange(len(real))
         store = Store(layers, kept, self.halves)
@@ -252,51 +245,30 @@ class CompiledTransformer(Seq2Seq):
         store = state.store.hold(rows, end, trail, position)
         trail[:, position:] = np.arange(rows, dtype=np.int32)[:, None]
         ids = tokens.numpy().astype(np.int64, copy=False).ravel()
-        longest, weights = state.source.longest, None
-        if attend:
-            weights = np.zeros((rows, length, len(self.views), longest), np.float32)
+        longest = state.source.longest
+        weights = np.zeros((rows, length, len(self.views), longest) if attend else 0, np.float32)
         states = np.empty((rows, length, self.row), np.float32)
-        space = np.empty(int(passes.room(self._shape, rows * length, max(end, longest) + LANES)[-1]), np.uint8)
         passes.decode(
-            self._shape, self._tables[1], self._last[1], self._words[1].ctypes.data, self.halves, self._place_tables,
-            ids, length, position, trail, store.addresses, store.capacity, state.source.addresses, state.source.begins,
-            state.sentence, 0 if weights is None else weights.ctypes.data, longest, space.ctypes.data,
-            states.ctypes.data, 4 * self.row,
+            self._shape, self._tables[1], self._last[1], self._vectors[1], self.halves, self._place_tables, ids, length,
+            position, trail, store.addresses, store.capacity, state.source.addresses, state.source.begins,
+            state.sentence, weights, longest, states,
         )  # fmt: skip
         after = CompiledState(state.sentence, trail, state.source, store, end)
-        told = None
-        if weights is not None:
-            told = torch.from_numpy(weights)
-            if isinstance(attend, str):
-                view = self.views.index(attend)
-                told = told[:, :, view : view + 1]
+        told = torch.from_numpy(weights) if attend else None
+        if told is not None and isinstance(attend, str):
+            view = self.views.index(attend)
+            told = told[:, :, view : view + 1]
         return Decoded(torch.from_numpy(states)[:, :, : self.config.width], told), after
 
     def output(self, states: Tensor) -> Tensor:
-        return self._logits(self._project, self.target_size, states)
+        return self._output(states)
 
-    def outputs(self, words: Tensor) -> Callable[[Tensor], Tensor]:
-        layer = self._project.rows(words.numpy())
-        return lambda states: self._logits(layer, len(words), states)
+    def outputs(self, words: Tensor | None = None) -> Output:
+        return self._output if words is None else self._output.among(words)
 
-    def _logits(self, layer: Linear, count: int, states: Tensor) -> Tensor:
-        given, step = self._rows(states.reshape(-1, self.config.width))
-        rows, outputs = len(given), len(layer.bias)
-        found = np.empty((rows, outputs), np.float32)
-        space = np.empty(4 * rows * (16 + self.row) + 64, np.uint8)
-        logits(
-            self.kind, self._product, np.array(layer.record), given.ctypes.data, step, rows,
-            up(self.config.width, LANES), self._zeros.ctypes.data, space.ctypes.data, found.ctypes.data, 4 * outputs,
-        )  # fmt: skip
-        return torch.from_numpy(found)[:, :count].unflatten(0, states.shape[:-1])
-
-    def _rows(self, states: Tensor) -> tuple[npt.NDArray[np.float32], int]:
-        """Rows of states (R,D) as the passes want them, floats with zeros to whole vectors, and the bytes of a step."""
-        if states.dtype == torch.float32 and states.stride(1) == 1 and self.config.width % LANES == 0:
-            return states.detach().numpy(), 4 * states.stride(0)
-        padded = aligned((len(states), self.row), np.float32)
-        padded[:, : self.config.width] = states.detach().float().numpy()
-        return padded, 4 * self.row
+    @property
+    def words(self) -> int:
+        return self._output.words
 
     @property
     def device(self) -> torch.device:
@@ -305,3 +277,54 @@ class CompiledTransformer(Seq2Seq):
     @property
     def dtype(self) -> torch.dtype:
         return torch.float32
+
+
+class CompiledOutput(Output):
+    """The output layer, packed."""
+
+    def __init__(self, layer: Linear, words: int, width: int, kind: int) -> None:
+        self._packed, self.words, self._width, self._kind = layer, words, width, kind
+        self._record, self._product = np.array(layer.record), product(kind)
+        self._zeros = aligned((LINE,), np.float32)
+        self._at_zeros = int(self._zeros.ctypes.data)
+
+    def among(self, words: Tensor) -> CompiledOutput:
+        """The layer of some words."""
+        return CompiledOutput(self._packed.rows(words.numpy()), len(words), self._width, self._kind)
+
+    def __call__(self, states: Tensor) -> Tensor:
+        given, step = padded_rows(states.reshape(-1, self._width))
+        found = np.empty((len(given), len(self._packed.bias)), np.float32)
+        width = up(self._width, LANES)
+        logits(
+            self._kind, self._product, self._record, given.data_ptr(), step, len(given), width, self._at_zeros, found,
+        )  # fmt: skip
+        return torch.from_numpy(found)[:, : self.words].unflatten(0, states.shape[:-1])
+
+    def likeliest(
+        self, states: Tensor, count: int, barred: Tensor | None = None, sentence: Tensor | None = None
+    ) -> Likeliest:
+        given, step = padded_rows(states)
+        rows = len(given)
+        bars, of = NO_BARS, NO_SENTENCES
+        if barred is not None and sentence is not None:
+            bars = np.zeros((len(barred), up(self.words, LINE)), np.float32)
+            bars[:, : self.words][barred.numpy()] = -np.inf
+            of = sentence.numpy()
+        scores, end = np.empty((rows, count), np.float32), np.empty(rows, np.float32)
+        words = np.empty((rows, count), np.int64)
+        likeliest(
+            self._kind, self._product, self._record, given.data_ptr(), step, rows, up(self._width, LANES),
+            self._at_zeros, self.words, bars, of, scores, words, end,
+        )  # fmt: skip
+        return Likeliest(*map(torch.from_numpy, (scores, words, end)))
+
+
+def padded_rows(states: Tensor) -> tuple[Tensor, int]:
+    """Rows of states (R,D) as machine code wants them, floats with zeros to whole vectors, and the bytes of a step."""
+    width = states.shape[1]
+    if states.dtype == torch.float32 and states.stride(1) == 1 and width % LANES == 0:
+        return states, 4 * states.stride(0)
+    padded = torch.zeros(len(states), up(width, LINE))
+    padded[:, :width] = states
+    return padded, 4 * padded.stride(0)

@@ -40,7 +40,7 @@ class VectorModel(models.PrimitiveModel):
         super().__init__(manager, kind, FLOATS)
 
 
-vector, address, number, integer, truth = Vector(), types.intp, types.float32, types.int32, types.boolean
+vector, address, number = Vector(), types.intp, types.float32
 nothing = types.void
 
 
@@ -211,17 +211,17 @@ def largest(builder: Any, value: Any) -> Any:
     return library(builder, "llvm.vector.reduce.fmax.v16f32", FLOAT, value, flags=("nnan", "nsz"))
 
 
-@operation(integer, vector, number)
+@operation(address, vector, number)
 def above(builder: Any, value: Any, bound: Any) -> Any:
     """A bit for each of the sixteen that is larger than the bound."""
     found = builder.fcmp_ordered(">", value, spread(builder, bound))
-    return builder.zext(builder.bitcast(found, ir.IntType(LANES)), INT)
+    return builder.zext(builder.bitcast(found, ir.IntType(LANES)), ir.IntType(64))
 
 
-@operation(integer, integer)
+@operation(address, address)
 def first(builder: Any, bits: Any) -> Any:
     """The place of the lowest bit that is set; one must be."""
-    return library(builder, "llvm.cttz.i32", INT, bits, ir.Constant(ir.IntType(1), 1))
+    return library(builder, "llvm.cttz.i64", ir.IntType(64), bits, ir.Constant(ir.IntType(1), 1))
 
 
 @operation(vector, vector, types.intp)
