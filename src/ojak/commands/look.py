@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Shows a map of what was read, or of what counted, in the terminal and writes it as figures."""
     if not args.sentence.strip():
         raise UseError("There must be a sentence to look at, but it is empty; give one.")
-    translator = load(args.run, args.device, args.ensemble)
+    translator = load(args.run, args.device, args.ensemble, "exact")
     config = searching(args, translator)
     shown, others = _shown(args, translator, config)
     found = shown.translation if isinstance(shown, Map) else shown

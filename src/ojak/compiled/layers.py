@@ -1,0 +1,202 @@
+"""The parts of a layer on rows of activations: products, norm, rotation, attention.
+
+Rows are padded with zeros to whole vectors, and every function leaves zeros there. Places are addresses, and a `…_step`
+is the bytes from one row to the next. What a model's layers are is told by tables (`pack`).
+"""
+
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ojak.compiled.compiler import compiled
+from ojak.compiled.pack import BIAS, OUTPUTS, SCALES, STARTS, WEIGHTS, WORDS
+from ojak.compiled.products import BF16, FP32, multiply
+from ojak.compiled.vectors import (
+    LANES,
+    add,
+    begin,
+    div,
+    exp,
+    fma,
+    get,
+    largest,
+    load,
+    load_half,
+    most,
+    mul,
+    peek,
+    put,
+    size,
+    splat,
+    store,
+    store_bf16,
+    store_bytes,
+    sub,
+    total,
+)
+
+OTHER, GELU, SWISH, SWIGLU = range(4)
+"""activations that take a pass of their own; relu is cut off while the product is written"""
+
+ANY = np.float32(-np.inf)
+"""the floor of what is not cut"""
+ZERO, ONE = np.float32(0), np.float32(1)
+
+
+@compiled
+def operand(kind, given, given_step, rows, width, into, scales):
+    """Rows of `width` floats as operands of a product: bf16, or bytes with a scale for each row."""
+    for row in range(rows):
+        place = given + row * given_step
+        if kind == BF16:
+            to = into + row * 2 * width
+            for column in range(0, width, LANES):
+                store_bf16(to + 2 * column, load(place + 4 * column))
+        else:
+            to = into + row * width
+            high = splat(ZERO)
+            for column in range(0, width, LANES):
+                high = most(size(load(place + 4 * column)), high)
+            peak = largest(high)
+            put(scales + 4 * row, peak / np.float32(127))
+            factor = np.float32(127) / peak if peak > np.float32(1e-30) else ZERO
+            for column in range(0, width, LANES):
+                store_bytes(to + column, load(place + 4 * column), factor)
+
+
+@compiled
+def linear(kind, product, layer, at, given, given_step, rows, width, work, floor, more, more_step, into, into_step):
+    """The layer whose record begins at column `at` of `layer`: rows of `width` floats, a multiple of 16, multiplied by
+    the `product` of this kind, cut at `floor` from below, and added to the rows at `more` (or to one of zeros, with a
+    step of 0). `work` has room for the operands and their scales, 4 × rows × (16 + width) bytes."""
+    if kind != FP32:
+        operands = work + (4 * rows + 63) // 64 * 64
+        operand(kind, given, given_step, rows, width, operands, work)
+        given, given_step = operands, (2 if kind == BF16 else 1) * width
+    weights, words, outputs, bias = layer[at + WEIGHTS], layer[at + WORDS], layer[at + OUTPUTS], layer[at + BIAS]
+    starts, scales = layer[at + STARTS], layer[at + SCALES]
+    multiply(
+        product, given, given_step, rows, weights, words, outputs, starts, work, scales, bias, floor, more, more_step,
+        into, into_step,
+    )  # fmt: skip
+
+
+@compiled
+def norm(given, given_step, rows, width, weight, bias, into, into_step):
+    """Layer norm (Ba 2016) of rows of `width` floats, with torch's ε; weight and bias are 0 in the padding."""
+    padded = (width + LANES - 1) // LANES * LANES
+    for row in range(rows):
+        place, to = given + row * given_step, into + row * into_step
+        sums = splat(ZERO)
+        for column in range(0, padded, LANES):
+            sums = add(sums, load(place + 4 * column))
+        mean = total(sums) / np.float32(width)
+        shift, squares = splat(mean), splat(ZERO)
+        for column in range(0, padded, LANES):
+            off = sub(load(place + 4 * column), shift)
+            squares = fma(off, off, squares)
+        spread = (total(squares) - np.float32(padded - width) * mean * mean) / np.float32(width)
+        factor = splat(ONE / np.float32(math.sqrt(spread + np.float32(1e-5))))
+        for column in range(0, padded, LANES):
+            off = mul(sub(load(place + 4 * column), shift), factor)
+            store(to + 4 * column, fma(off, load(weight + 4 * column), load(bias + 4 * column)))
+
+
+@compiled
+def rotate(place, half, angles):
+    """Turns the pairs of a head, its first `half` and its second, by the angles: their sines, then their cosines."""
+    if half % LANES == 0:
+        for column in range(0, 4 * half, 4 * LANES):
+            one, other = load(place + column), load(place + 4 * half + column)
+            sine, cosine = load(angles + column), load(angles + 4 * half + column)
+            store(place + column, sub(mul(one, cosine), mul(other, sine)))
+            store(place + 4 * half + column, fma(one, sine, mul(other, cosine)))
+    else:
+        for column in range(0, 4 * half, 4):
+            one, other = get(place + column), get(place + 4 * half + column)
+            sine, cosine = get(angles + column), get(angles + 4 * half + column)
+            put(place + column, one * cosine - other * sine)
+            put(place + 4 * half + column, one * sine + other * cosine)
+
+
+@compiled
+def activate(which, place, step, rows, width):
+    """An activation that is not relu, in place. SwiGLU's gate is the first half of a row of 2 × `width`."""
+    one = splat(ONE)
+    for row in range(rows):
+        here = place + row * step
+        for column in range(0, 4 * width, 4 * LANES):
+            if which == GELU:
+                for single in range(here + column, here + column + 4 * LANES, 4):
+                    value = get(single)
+                    put(single, np.float32(0.5 * value * (1 + math.erf(value * math.sqrt(0.5)))))
+            else:
+                value = load(here + column)
+                value = div(value, add(one, exp(sub(splat(ZERO), value))))
+                if which == SWIGLU:
+                    value = mul(value, load(here + 4 * width + column))
+                store(here + column, value)
+
+
+def attention(halves: bool) -> Any:
+    """The compiled function of one query and one head over keys and values of single or half precision."""
+    read = load_half if halves else load
+    bytes_ = 2 * LANES if halves else 4 * LANES
+
+    def attend(query, where, count, keys, values, width, scale, scores, into, weights):
+        """The context (width), Vaswani 2017, equation 1, of `count` tokens. Each has an address at `where`, and its key
+        and value, `width` wide (a multiple of 16), so many bytes after that. `scores` has room for them; the weights
+        are told at `weights`, unless that is 0."""
+        vectors = width // LANES
+        high = ANY
+        for token in range(count):
+            place = peek(where + 8 * token) + keys
+            sums = splat(ZERO)
+            for number in range(vectors):
+                sums = fma(load(query + 4 * LANES * number), read(place + bytes_ * number), sums)
+            score = total(sums) * scale
+            high = max(high, score)
+            put(scores + 4 * token, score)
+        shift, sums = splat(high), splat(ZERO)
+        for token in range(0, count, LANES):
+            chance = exp(sub(begin(load(scores + 4 * token), count - token), shift))
+            store(scores + 4 * token, chance)
+            sums = add(sums, chance)
+        share = ONE / total(sums)
+        number = 0
+        while number < vectors:
+            if vectors - number >= 4:
+                one, two, three, four = splat(ZERO), splat(ZERO), splat(ZERO), splat(ZERO)
+                for token in range(count):
+                    chance = splat(get(scores + 4 * token))
+                    place = peek(where + 8 * token) + values + bytes_ * number
+                    one = fma(chance, read(place), one)
+                    two = fma(chance, read(place + bytes_), two)
+                    three = fma(chance, read(place + 2 * bytes_), three)
+                    four = fma(chance, read(place + 3 * bytes_), four)
+                to, part = into + 4 * LANES * number, splat(share)
+                store(to, mul(one, part))
+                store(to + 4 * LANES, mul(two, part))
+                store(to + 8 * LANES, mul(three, part))
+                store(to + 12 * LANES, mul(four, part))
+                number += 4
+            else:
+                one = splat(ZERO)
+                for token in range(count):
+                    place = peek(where + 8 * token) + values + bytes_ * number
+                    one = fma(splat(get(scores + 4 * token)), read(place), one)
+                store(into + 4 * LANES * number, mul(one, splat(share)))
+                number += 1
+        if weights:
+            for token in range(count):
+                put(weights + 4 * token, get(scores + 4 * token) * share)
+
+    attend.__qualname__ = attend.__name__ = "attend_half" if halves else "attend_float"
+    return compiled(attend)
+
+
+attend_float, attend_half = attention(False), attention(True)
