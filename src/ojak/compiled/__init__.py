@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import torch
 
 from ojak.errors import UseError
+from ojak.model.recurrent import Recurrent
 from ojak.model.seam import Seq2Seq
 from ojak.model.transformer import Transformer
 
@@ -29,8 +30,8 @@ def settled(precision: Precision, model: Seq2Seq, device: torch.device) -> Liter
     missing = ""
     if device.type != "cpu":
         missing = f"a CPU, but the device is {device}; leave --precision out, or use --device cpu"
-    elif not isinstance(model, Transformer):
-        missing = "a single Transformer, but this is another model; leave --precision out"
+    elif not isinstance(model, Transformer | Recurrent):
+        missing = "a single model, but these are several; leave --precision out"
     elif importlib.util.find_spec("numba") is None:
         missing = "numba, but it is not installed: pip install 'ojak[fast]'"
     elif precision != "auto":
@@ -49,7 +50,11 @@ def compiled(model: Seq2Seq, precision: Literal["fp32", "bf16", "int8"]) -> Seq2
     """The model as machine code of that precision, which `settled` has found to serve. It keeps nothing of the model
     that is given."""
     from ojak.compiled.products import KINDS
+    from ojak.compiled.recurrent import CompiledRecurrent
     from ojak.compiled.transformer import CompiledTransformer
 
+    kind = KINDS.index(precision)
+    if isinstance(model, Recurrent):
+        return CompiledRecurrent(model, kind)
     assert isinstance(model, Transformer)
-    return CompiledTransformer(model, KINDS.index(precision))
+    return CompiledTransformer(model, kind)

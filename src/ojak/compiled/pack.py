@@ -37,6 +37,14 @@ def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     return raw[begin : begin + size].view(kind).reshape(shape)
 
 
+def padded_parts(values: Tensor, parts: int, width: int) -> Tensor:
+    """The rows (parts × d, …) of a tensor with zeros after each part's, up to `width` rows."""
+    by_part = values.detach().float().unflatten(0, (parts, -1))
+    room = by_part.new_zeros(parts, width, *by_part.shape[2:])
+    room[:, : by_part.shape[1]] = by_part
+    return room.flatten(0, 1)
+
+
 def bf16(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
     """Rounded to bf16, to the nearest, ties to even."""
     return torch.from_numpy(values).bfloat16().view(torch.uint16).numpy()
