@@ -33,7 +33,7 @@ norms"""
 COLUMNS = NORMS + 6
 
 
-@compiled
+@compiled("UniTuple(i8,9)(i8[::1],i8,i8)")
 def room(shape, rows, longest):
     """Places of what a pass over `rows` works with, counted in bytes, and how many they are together: states, what a
     part reads, queries with keys and values, contexts, inner states, operands, scores, and addresses of tokens."""
@@ -50,7 +50,7 @@ def room(shape, rows, longest):
     return states, read, asked, context, inner, work, scores, where, where + 8 * longest + 64
 
 
-@compiled
+@compiled("void(i8[::1],i8[::1],i8,i8,i8,i8,i8,i8,f4,i8,i8,i8,i8)")
 def through(shape, layer, at, given, given_step, rows, width, work, floor, more, more_step, into, into_step):
     """Rows through the layer at column `at` (see `linear`)."""
     linear(
@@ -59,7 +59,7 @@ def through(shape, layer, at, given, given_step, rows, width, work, floor, more,
     )  # fmt: skip
 
 
-@compiled
+@compiled("void(i8[::1],i8,b1,i8[::1],i8[::1],i8,i8)")
 def look_up(shape, table, halves, ids, places, sinusoid, into):
     """The vectors of `ids` (R), from rows of `ROW` floats or halves, with the sinusoids of their `places`."""
     row_bytes = 4 * shape[ROW]
@@ -74,14 +74,14 @@ def look_up(shape, table, halves, ids, places, sinusoid, into):
             store(into + row * row_bytes + 4 * column, value)
 
 
-@compiled
+@compiled("void(i8[::1],i8,i8,i8)")
 def rotate_heads(shape, place, count, angles):
     """Turns `count` heads side by side."""
     for head in range(count):
         rotate(place + 4 * head * shape[PADDED], shape[HEAD] // 2, angles)
 
 
-@compiled
+@compiled("void(i8[::1],i8[::1],i8,i8,i8,i8,i8,i8)")
 def feed_forward(shape, layer, number, states, rows, read, inner, work):
     """The feed-forward part of a layer, in place."""
     row = 4 * shape[ROW]
@@ -101,7 +101,7 @@ def feed_forward(shape, layer, number, states, rows, read, inner, work):
         norm(states, row, rows, shape[WIDTH], weight, bias, states, row)
 
 
-@compiled
+@compiled("i8(i8[::1],i8[::1],i8,i8,i8,i8)")
 def enter(shape, layer, number, states, rows, read):
     """What a part of a layer reads."""
     if not shape[PRE]:
@@ -111,7 +111,7 @@ def enter(shape, layer, number, states, rows, read):
     return read
 
 
-@compiled
+@compiled("void(i8[::1],i8[::1],i8,i8,i8,i8,i8,i8)")
 def leave(shape, layer, number, at, context, states, rows, work):
     """Adds what a part has found, `context` through the layer at column `at`, to the states."""
     row, width = 4 * shape[ROW], shape[HEADS] * shape[PADDED]
@@ -121,18 +121,18 @@ def leave(shape, layer, number, at, context, states, rows, work):
         norm(states, row, rows, shape[WIDTH], weight, bias, states, row)
 
 
-@compiled
+@compiled("void(i8[::1],i8[::1],i8,i8,i8)")
 def finish(shape, last, states, rows, into):
-    """The last norm, where there is one, into an array (rows,ROW)."""
+    """The last norm, where there is one, into rows of ROW floats."""
     row = 4 * shape[ROW]
     if shape[PRE]:
-        norm(states, row, rows, shape[WIDTH], last[0], last[1], into.ctypes.data, row)
+        norm(states, row, rows, shape[WIDTH], last[0], last[1], into, row)
     else:
         for column in range(0, rows * row, 4 * LANES):
-            store(into.ctypes.data + column, load(states + column))
+            store(into + column, load(states + column))
 
 
-@compiled
+@compiled("void(i8[::1],i8[:,::1],i8[::1],i8,b1,i8[::1],i8[::1],i8[::1],i8[::1],f4[:,::1])")
 def encode(shape, layers, last, words, halves, tables, ids, places, begins, into):
     """The states of sentences' tokens `ids` (R), which have `places` (R) in sentences that begin at `begins` (B+1).
 
@@ -169,10 +169,10 @@ def encode(shape, layers, last, words, halves, tables, ids, places, begins, into
                 attend_float(query, where, count, keys, keys + 4 * side, heads, padded, scale, scores, to, 0, 0)
         leave(shape, layer, 0, OUT, context, states, rows, work)
         feed_forward(shape, layer, 1, states, rows, read, inner, work)
-    finish(shape, last, states, rows, into)
+    finish(shape, last, states, rows, into.ctypes.data)
 
 
-@compiled
+@compiled("void(i8,i8,i8,i8,b1,i8)")
 def keep(given, step, rows, width, halves, into):
     """Stores rows of `width` floats side by side, in half precision or as they are."""
     for row in range(rows):
@@ -184,7 +184,7 @@ def keep(given, step, rows, width, halves, into):
                 store(into + 4 * (row * width + column), value)
 
 
-@compiled
+@compiled("void(i8[::1],i8[:,::1],i8,i8,i8,b1,i8[::1])")
 def sources(shape, layers, given, step, rows, halves, into):
     """Keys and values of the source for each layer of the decoder: of `rows` of states, at the addresses `into`
     (L), first all keys (rows, HEADS × PADDED) and then all values."""
@@ -202,16 +202,18 @@ def sources(shape, layers, given, step, rows, halves, into):
         keep(asked + 2 * kept, 4 * joint, rows, kept // 2, halves, values)
 
 
-@compiled
+@compiled("void(b1,i8,i8,i8,i8,i8,i8,i8,f4,i8,i8,i8,i8)")
 def attend(halves, query, where, count, keys, values, heads, width, scale, scores, into, weights, weights_step):
-    """Attention (see `layers.attention`) over keys and values of half or single precision."""
+    """Attention (see `layers._attend`) over keys and values of half or single precision."""
     if halves:
         attend_half(query, where, count, keys, values, heads, width, scale, scores, into, weights, weights_step)
     else:
         attend_float(query, where, count, keys, values, heads, width, scale, scores, into, weights, weights_step)
 
 
-@compiled
+@compiled(
+    "void(i8[::1],i8[:,::1],i8[::1],i8,b1,i8[::1],i8[::1],i8,i8,i4[:,::1],i8[::1],i8,i8,i8[::1],i8[::1],i8[::1],f4[::1],i8,f4[:,:,::1])"
+)
 def decode(
     shape, layers, last, words, halves, tables, ids, length, position, trail, own, slots, capacity, cross, begins,
     sentence, attention, longest, into,
@@ -220,8 +222,9 @@ def decode(
 
     `position` tokens have been read before. The keys of row n's token t lie at the addresses `own` (L), in slot
     `trail[n, t]` of `slots` slots of `capacity` tokens, and so do the values after all keys; those of the source lie at
-    `cross` (L), where `sentence` (N) says which and `begins` (B+1) where each begins. Weights go into an array of zeros `attention` (N × T × K × S), unless it is empty,
-    for `longest` (S) source tokens. Rows of a sentence stand side by side.
+    `cross` (L), where `sentence` (N) says which and `begins` (B+1) where each
+    begins. Weights go into `attention`, zeros (N × T × K × S), unless it is empty, for `longest` (S) source tokens.
+    Rows of a sentence stand side by side.
     """
     rows, count = len(ids), len(sentence)
     longest_side = max(position + length, longest) + LANES
@@ -287,4 +290,4 @@ def decode(
             one = end
         leave(shape, layer, 1, CROSS, context, states, rows, work)
         feed_forward(shape, layer, 2, states, rows, read, inner, work)
-    finish(shape, last, states, rows, into)
+    finish(shape, last, states, rows, into.ctypes.data)

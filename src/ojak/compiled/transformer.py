@@ -246,7 +246,7 @@ class CompiledTransformer(Seq2Seq):
         trail[:, position:] = np.arange(rows, dtype=np.int32)[:, None]
         ids = tokens.numpy().astype(np.int64, copy=False).ravel()
         longest = state.source.longest
-        weights = np.zeros((rows, length, len(self.views), longest) if attend else 0, np.float32)
+        weights = np.zeros(rows * length * len(self.views) * longest if attend else 0, np.float32)
         states = np.empty((rows, length, self.row), np.float32)
         passes.decode(
             self._shape, self._tables[1], self._last[1], self._vectors[1], self.halves, self._place_tables, ids, length,
@@ -254,7 +254,7 @@ class CompiledTransformer(Seq2Seq):
             state.sentence, weights, longest, states,
         )  # fmt: skip
         after = CompiledState(state.sentence, trail, state.source, store, end)
-        told = torch.from_numpy(weights) if attend else None
+        told = torch.from_numpy(weights).view(rows, length, -1, longest) if attend else None
         if told is not None and isinstance(attend, str):
             view = self.views.index(attend)
             told = told[:, :, view : view + 1]
