@@ -11,7 +11,9 @@ from types import FunctionType
 from typing import Any
 
 import numba
+from numba.core import config
 
+SETTINGS: Any = config
 LOOSE = {"contract", "nsz"}
 """sums may be fused with products, and zeros have no sign"""
 SOURCES = sorted(Path(__file__).parent.glob("*.py"))
@@ -63,13 +65,13 @@ def variant(function: Callable[..., Any], name: str, names: Mapping[str, Any]) -
 @contextmanager
 def _kept() -> Iterator[None]:
     """numba takes the place to keep code in when a function is told to it."""
-    before = numba.config.CACHE_DIR
+    before = SETTINGS.CACHE_DIR
     if not before:
-        numba.config.CACHE_DIR = _CACHE
+        SETTINGS.CACHE_DIR = _CACHE
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        SETTINGS.CACHE_DIR = before
 
 
 _CACHE = _cache()

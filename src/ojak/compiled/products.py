@@ -6,16 +6,16 @@ outputs, word after word, so that they are read from first to last; a tile of a 
 until its sums are whole, and is scaled, cut and added to there before it is written.
 """
 
+# mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
 
 import llvmlite.binding as llvm
-import numba
 from llvmlite import ir
 
-from ojak.compiled.compiler import called_by_address, variant
+from ojak.compiled.compiler import SETTINGS, called_by_address, variant
 from ojak.compiled.vectors import FLOAT, INT, address, at, library, nothing, number, operation
 
 FP32, BF16, INT8 = 0, 1, 2
@@ -23,7 +23,7 @@ KINDS = ("fp32", "bf16", "int8")
 PER_WORD = (1, 2, 4)
 """how many numbers of each kind a word holds"""
 
-_told = numba.config.CPU_FEATURES  # what numba compiles for: this processor, unless it is told otherwise
+_told = SETTINGS.CPU_FEATURES  # what numba compiles for: this processor, unless it is told otherwise
 _features = {name for name, there in llvm.get_host_cpu_features().items() if there}
 if _told is not None:
     _features = {name[1:] for name in _told.split(",") if name.startswith("+")}
@@ -148,7 +148,7 @@ FLOOR = 10
 def _whole(
     given, given_step, rows, weights, words, outputs, starts, row_scales, scales, bias, floor, more, more_step, into,
     into_step,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """All tiles of a product, panel after panel; `six`, `four`, `two` and `one` make those of so many rows."""
     for panel in range(outputs // PANEL):
         place = panel * 4 * PANEL
@@ -181,8 +181,7 @@ def product(kind: int) -> int:
     It is told by its address so that it is made once, and not into every function that multiplies.
     """
     tiles = {name: tile(kind, rows) for name, rows in (("six", ROWS), ("four", 4), ("two", 2), ("one", 1))}
-    arguments = [address] * COUNTS
-    arguments[FLOOR] = number
+    arguments = [*[address] * FLOOR, number, *[address] * (COUNTS - FLOOR - 1)]
     whole = variant(_whole, f"product_{KINDS[kind]}", tiles)
     return int(called_by_address(nothing(*arguments))(whole).address)
 

@@ -110,7 +110,8 @@ def _padded(weight: Tensor, heads: int, padded: int) -> Tensor:
     by_head = weight.detach().float().unflatten(0, (heads, -1))
     room = by_head.new_zeros(heads, padded, *by_head.shape[2:])
     room[:, : by_head.shape[1]] = by_head
-    return room.flatten(0, 1)
+    flat: Tensor = room.flatten(0, 1)
+    return flat
 
 
 class CompiledTransformer(Seq2Seq):
@@ -299,7 +300,8 @@ class CompiledOutput(Output):
         logits(
             self._kind, self._product, self._record, given.data_ptr(), step, len(given), width, self._at_zeros, found,
         )  # fmt: skip
-        return torch.from_numpy(found)[:, : self.words].unflatten(0, states.shape[:-1])
+        by_row: Tensor = torch.from_numpy(found)[:, : self.words].unflatten(0, states.shape[:-1])
+        return by_row
 
     def likeliest(
         self, states: Tensor, count: int, barred: Tensor | None = None, sentence: Tensor | None = None

@@ -6,6 +6,7 @@ is told by addresses (integers, in bytes), so that the weights of a whole model 
 vector in pieces where the processor's own are shorter.
 """
 
+# mypy: disable-error-code="no-untyped-call"
 from __future__ import annotations
 
 import inspect
