@@ -104,15 +104,16 @@ def test_a_layers_norm_is_of_the_sum_over_its_heads(name: str) -> None:
     state = model.start(model.encode(one.source))
     vectors = model.transformed(state)[0]
     weights = model.advance(one.target_in, state, True)[0].attention[0]
-    shares = []
+    lengths = []
     for layer in range(2):
         found = torch.zeros(5, 6, dtype=torch.float64)
         for t in range(5):
             for s in range(6):
                 found[t, s] = sum(weights[t, k, s] * vectors[k, s] for k in (2 * layer, 2 * layer + 1)).norm()
-        shares.append(found / found.sum(1, keepdim=True))
-        close(attention.norms(model, one, f"layer{layer}").detach(), shares[-1].detach())
-    close(attention.norms(model, one, "mean").detach(), ((shares[0] + shares[1]) / 2).detach())
+        lengths.append(found)
+        close(attention.norms(model, one, f"layer{layer}").detach(), (found / found.sum(1, keepdim=True)).detach())
+    both = lengths[0] + lengths[1]
+    close(attention.norms(model, one, "mean").detach(), (both / both.sum(1, keepdim=True)).detach())
 
 
 @transformers
