@@ -18,6 +18,7 @@ from pathlib import Path
 from common import ROOT, keep
 
 import ojak
+from ojak.attribution.inside import COMPARED
 from ojak.look import figures
 
 PICTURES = {
@@ -36,7 +37,7 @@ def inside() -> None:
     """The pictures of docs/looking.md."""
     run, sentence = INSIDE
     opened = ojak.load(ROOT / "runs" / run, device="cpu").inside(sentence)
-    shown, _ = opened.compared(opened.map("occlusion", words=True), words=True)
+    shown, _ = opened.compared(opened.map("occlusion", words=True), COMPARED, words=True)
     figures.save(shown, ROOT / "docs" / "pictures" / "occlusion.svg")
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:

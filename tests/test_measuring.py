@@ -23,7 +23,7 @@ from sacrebleu.significance import PairedTest
 
 from ojak.corpus.pair import Pair
 from ojak.errors import DataError, UseError
-from ojak.evaluate import buckets, counts, listing, metrics, outside, page, resample
+from ojak.evaluate import buckets, counts, listing, metrics, outside, page, plots, resample
 from ojak.evaluate.habits import habits, length_ratio
 from ojak.evaluate.marks import REFERENCE, RIVAL, compared, spans
 from ojak.evaluate.measured import Forced, Report, System, Timed, measure
@@ -129,6 +129,41 @@ def test_chance_alone_is_seldom_significant() -> None:
     assert wrong / 200 <= 0.1
 
 
+def test_the_bootstrap_alone_is_as_seldom_wrong_as_randomisation() -> None:
+    """Its p is one-sided: of equals twice as many are below 0.05 as should be called different, and half of that is."""
+    draw = np.random.default_rng(3)
+    found = []
+    for trial in range(300):
+        one, two = (counts.given("x", draw.normal(0, 1, 60).tolist()) for _ in range(2))
+        found.append(resample.paired([one], [two], Chance(200, 0, trial))[0])
+    one_sided = sum(one.p_bootstrap < 0.05 for one in found if one.p_bootstrap is not None)
+    assert 0.07 <= one_sided / 300 <= 0.15
+    assert sum(one.significant for one in found) / 300 <= 0.065
+
+
+@pytest.mark.parametrize(
+    ("bootstrap", "randomisation", "significant"),
+    [(0.024, None, True), (0.03, None, False), (0.03, 0.04, True), (0.01, 0.06, False), (None, None, False)],
+)
+def test_each_p_is_judged_by_its_own_sides(bootstrap: float, randomisation: float, significant: bool) -> None:
+    assert resample.Paired("x", 1.0, None, None, bootstrap, randomisation, None).significant == significant
+
+
+@pytest.mark.parametrize(
+    ("chance", "rule"), [(Chance(50, 60), "p < 0.05"), (Chance(50, 0), "bootstrap p < 0.025"), (Chance(0, 0), None)]
+)
+def test_every_report_says_what_its_p_are(chance: Chance, rule: str | None) -> None:
+    pairs = [Pair("x", text) for text in REFERENCES[:9]]
+    made = measure(pairs, [System("a", WORSE[:9]), System("b", BETTER[:9])], ("ko", "en"), chance=chance)
+    said = json.dumps(made.as_dict()["significance"])
+    for text in (made.table(), page.html(made).partition('<script type="application/json"')[0].replace("&lt;", "<")):
+        assert ("more than chance" in text) == (rule is not None)
+        assert rule is None or f"* differs by more than chance ({rule})" in text
+        assert ("one-sided" in text) == (chance.resamples > 0) and ("two-sided" in text) == (chance.trials > 0)
+    assert '"p_bootstrap": "one-sided"' in said
+    assert (rule or "null").removeprefix("bootstrap p").removeprefix("p").strip() in said
+
+
 def test_what_was_not_asked_for_is_not_told() -> None:
     (first, *_) = resample.paired(english(WORSE, REFERENCES), english(BETTER, REFERENCES), Chance(0, 0))
     assert (first.low, first.p_bootstrap, first.p_randomisation, first.significant) == (None, None, None, False)
@@ -187,6 +222,27 @@ def test_words_by_frequency_by_hand() -> None:
     assert (new.precision, new.recall, new.f) == (0, 0, 0)
     assert (cat.precision, cat.recall, cat.f) == pytest.approx((2 / 3, 1, 0.8))
     assert (the.precision, the.recall, the.f) == (1, 1, 1)
+
+
+def test_words_of_lower_case_models_are_without_case() -> None:
+    """By frequency in training and in the marks of the page, as in the scores."""
+    pairs = [Pair("x", "The Cat sat."), Pair("y", "A DOG ran.")]
+    cut = metrics.cutter("13a", lowercase=True)
+    said = ["the cat sat.", "a cat ran."]
+    words = buckets.words_in([*said, *(pair.target for pair in pairs)], cut)
+    known = look_up([("run", iter([Pair("z", "THE Cat the CAT.")]))], pairs, words, cut)
+    made = measure(
+        pairs, [System("a", said), System("b", [text.upper() for text in said])], ("", "en"), True, Chance(9, 9), known
+    )
+    for system in made.systems:
+        found = {one.name: (one.wanted, one.said, one.matched) for one in system.by_frequency}
+        # a, dog, ran, sat: never; "." once; the, cat: twice. The cat of the second is one too many.
+        assert found == {"0": (4, 3, 3), "1": (2, 2, 2), "2": (2, 3, 2)}
+        assert system.scores[0].signature.count("case:lc")
+    assert "(cut by 13a, without case)" in made.table() and made.as_dict()["lowercase"]
+    first, second = (row["c"][0] for row in listing.listing(made)["sentences"])
+    assert [segment for side in first for segment in side if segment[1]] == []
+    assert [text.strip() for side in second for text, mark in side if mark] == ["DOG", "cat", "CAT"]
 
 
 def test_habits_by_hand() -> None:
@@ -409,9 +465,16 @@ def test_perplexities_compare_only_over_the_same_tokens() -> None:
     made = [
         System(name, BETTER[:5], Forced([-2.0] * 5, [tokens] * 5)) for name, tokens in (("a", 3), ("b", 4), ("c", 3))
     ]
-    names = [{one.name for one in compared} for compared in measure(pairs, made, chance=Chance(5, 5)).comparisons]
+    found = measure(pairs, made, chance=Chance(5, 5))
+    names = [{one.name for one in compared} for compared in found.comparisons]
     assert "bits/character" in names[0] & names[1]
     assert "perplexity" not in names[0] and "perplexity" in names[1]
+    alike = measure(pairs, [made[0], made[2]], chance=Chance(5, 5))
+    for of, drawn in ((found, False), (alike, True)):  # on one axis, and one less the other for each sentence
+        assert any("<title>perplexity</title>" in plot for plot in plots.whiskers(of)) == drawn
+        assert any("<title>bits/character</title>" in plot for plot in plots.whiskers(of))
+        assert ("perplexity" in {one["name"] for one in listing.listing(of)["measures"]}) == drawn
+        assert ("not comparable" in page.html(of)) == (not drawn)
 
 
 def test_a_report_needs_pairs_systems_and_as_many_lines() -> None:

@@ -64,7 +64,7 @@ def merged(values: Values, rows: Groups, columns: Groups, mean: bool) -> Values:
     """
     found: Values = _belongs(rows, values.shape[0]) @ values @ _belongs(columns, values.shape[1]).T
     if mean:
-        found /= np.array([[max(1, len(group))] for group in rows], dtype=values.dtype).reshape(-1, 1)
+        found /= np.array([max(1, len(group)) for group in rows], dtype=np.float32)[:, None]
     return found
 
 

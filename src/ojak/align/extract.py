@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ojak import batch
 from ojak.align.reading import MEASURES, Measure, Reading

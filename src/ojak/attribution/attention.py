@@ -89,7 +89,9 @@ def norms_of(view: str, views: Sequence[str], each: Numbers, together: Numbers) 
     if view in views:
         return each[..., list(views).index(view), :]
     there = layers(views)
-    return together[..., [there.index(view)] if view in there else list(range(len(there))), :].mean(-2)
+    chosen = [there.index(view)] if view in there else list(range(len(there)))
+    found: Numbers = together[..., chosen, :].mean(-2)
+    return found
 
 
 def self_weights(model: Seq2Seq, pair: Batch) -> tuple[Tensor, Tensor]:

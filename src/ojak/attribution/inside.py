@@ -36,6 +36,9 @@ VIEWS: dict[str, str] = {
 
 COMPARED = ("weights", "norms", "rollout", "occlusion", "gradient", "integrated")
 """the views that set source words in an order, which can be compared"""
+QUICK = tuple(view for view in COMPARED if view != "integrated")
+"""those that are worked out for no more than to be compared with: integrated gradients take ten times as long as all
+others together"""
 _OF_ATTENTION = ("weights", "norms", "rollout")
 _OF_GRADIENTS = ("gradient", "integrated")
 
@@ -135,7 +138,7 @@ class Inside:
         )
         return _of_words(made, parts) if words else made
 
-    def compared(self, shown: Map, views: Sequence[str] = COMPARED, words: bool = False) -> tuple[Map, list[Map]]:
+    def compared(self, shown: Map, views: Sequence[str] = QUICK, words: bool = False) -> tuple[Map, list[Map]]:
         """The map and those of other views, each with a note of how far the rest agree with it.
 
         Views that have no meaning for the model are passed over; attention is that of all layers.
@@ -211,8 +214,8 @@ class Inside:
     def _values(
         self, view: str, name: str, parts: Sequence[Sequence[int]], before: bool
     ) -> tuple[Values, tuple[str, ...]]:
-        """The numbers of a view, (T,S), those of the tokens before beside them if asked for; of occlusion (T,parts). And
-        what is to be said of them."""
+        """The numbers of a view, (T,S), those of the tokens before beside them if asked for; of occlusion (T,parts).
+        And what is to be said of them."""
         model, pair, notes = self.model, self.pair, (NOTES.get(view, ""),)
         ways: dict[str, Callable[[Seq2Seq, Batch, str], Tensor]] = {
             "weights": attention.weights, "norms": attention.norms, "rollout": attention.rollout,

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ojak import files
-from ojak.attribution.inside import COMPARED, VIEWS, Inside
+from ojak.attribution.inside import VIEWS, Inside
 from ojak.commands.common import searching
 from ojak.config import SearchConfig
 from ojak.errors import UseError
@@ -16,9 +16,6 @@ from ojak.look import figures
 from ojak.maps import Map
 from ojak.result import Translation
 from ojak.translate import Maker, TooLong, Translator, load
-
-SLOW = "integrated"
-"""compared with when it is shown itself only: it takes ten times as long as all others together"""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,4 +80,4 @@ def _map(args: argparse.Namespace, inside: Inside) -> tuple[Map, list[Map]]:
     shown = inside.map("weights" if args.view == "mean" else args.view, args.layer, args.head, args.words, args.before)
     if args.no_compare:
         return shown, []
-    return inside.compared(shown, [view for view in COMPARED if view != SLOW], args.words)
+    return inside.compared(shown, words=args.words)

@@ -148,6 +148,8 @@ class Report:
     references: Habits
     cutter: str
     """the tokenizer that cut words for `by_frequency`"""
+    lowercase: bool
+    """whether scores and words are without case"""
     chance: Chance
     trained: Trained | None = None
     notes: list[str] = field(default_factory=list)
@@ -164,6 +166,16 @@ class Report:
         """The scores of the first system."""
         return self.systems[0].scores
 
+    @property
+    def words(self) -> str:
+        """How words were cut, for a reader."""
+        return f"{self.cutter}, without case" if self.lowercase else self.cutter
+
+    def comparable(self, name: str) -> bool:
+        """Whether all systems have a score of that name which can be set against that of the first: perplexities can
+        where all cut the references into as many tokens."""
+        return all(any(each.name == name for each in compared) for compared in self.comparisons)
+
     def table(self) -> str:
         """The same for a reader."""
         from ojak.evaluate.table import table
@@ -179,6 +191,7 @@ class Report:
         else:
             found["baseline"] = first.system.name
             found["systems"] = [{"name": one.system.name, **one.as_dict()} for one in self.systems]
+            found["significance"] = self.chance.significance()
             found["comparisons"] = [
                 {
                     "system": one.system.name,
@@ -192,10 +205,10 @@ class Report:
         found["pairs_by_label"] = {part.name: part.pairs for part in first.by_label}
         found["length_unit"] = buckets.length_unit(self.languages[0])
         found["words"] = self.cutter
+        found["lowercase"] = self.lowercase
         found["references"] = self.references.as_dict()
         found["leaks"] = self.trained.as_dict() if self.trained else None
-        chance = self.chance
-        found["chance"] = {"resamples": chance.resamples, "trials": chance.trials, "seed": chance.seed, "level": 0.95}
+        found["chance"] = self.chance.as_dict()
         found["notes"] = self.notes
         return found
 
@@ -215,8 +228,9 @@ def measure(
 ) -> Report:
     """Measures what systems said of the sources of pairs against the targets of these.
 
-    `languages` are the codes of source and target ("" where not known), `lowercase` folds case in scores, `trained`
-    tells of the training text. Raises UseError where there are no pairs or systems, or a system has not said as many.
+    `languages` are the codes of source and target ("" where not known), `lowercase` folds case in scores and words,
+    `trained` tells of the training text, whose words must be cut and folded alike. Raises UseError where there are no
+    pairs or systems, or a system has not said as many.
     """
     if not pairs:
         raise UseError("There must be pairs to evaluate on, but there are none.")
@@ -235,7 +249,7 @@ def measure(
     leaked = trained.leaks.exact if trained else set()
     clean = [place for place in range(len(pairs)) if place not in leaked]
     name = metrics.word_cutter(languages[1], references)
-    cut = metrics.cutter(name)
+    cut = metrics.cutter(name, lowercase)
     found = []
     for system in systems:
         counted = _counted(system, measures, references)
@@ -260,6 +274,7 @@ def measure(
         comparisons=compared,
         references=habits(references, sources),
         cutter=name,
+        lowercase=lowercase,
         chance=chance,
         trained=trained,
         notes=list(notes),

@@ -11,7 +11,7 @@ from ojak.evaluate import buckets, plots
 from ojak.evaluate.listing import listing
 from ojak.evaluate.measured import Found, Measured, Part, Report
 from ojak.evaluate.resample import Paired
-from ojak.evaluate.table import difference, leaks
+from ojak.evaluate.table import difference, leaks, tests
 from ojak.look import charts
 from ojak.look.page import script_json
 from ojak.look.svg import FONTS
@@ -22,7 +22,7 @@ def html(report: Report) -> str:
     title = ", ".join(found.system.name for found in report.systems)
     unit = buckets.length_unit(report.languages[0])
     by_length, by_label = (_part_table(report, of) for of in (lambda one: one.by_length, lambda one: one.by_label))
-    cut = f'<p class="soft">Words as {escape(report.cutter)} cuts them.</p>'
+    cut = f'<p class="soft">Words cut by {escape(report.words)}.</p>'
     sections = [
         *_section("Scores", _warnings(report), _scores(report), _figures(plots.whiskers(report))),
         *_section(f"By length of the source, in {unit}", _figures(plots.lengths(report)), by_length),
@@ -64,18 +64,13 @@ def _scores(report: Report) -> str:
         rows.append([_called(report, place), *(_cell(mine.get(name)) for name in names)])
         if place:
             how = {each.name: each for each in report.comparisons[place - 1]}
-            cells = [_apart(how[name]) if name in how else "" for name in names]
+            cells = [_apart(how[name]) if name in how else "<small>not comparable</small>" for name in names]
             rows.append([f"<small>less {escape(report.systems[0].system.name)}</small>", *cells])
     known = {score.name: score for found in reversed(report.systems) for score in found.scores}
     lower = ", ".join(name for name in names if known[name].lower)
     notes = [f"Lower is better for {lower}." if lower else ""]
-    if report.comparisons:
-        tests = []
-        if report.chance.trials:
-            tests.append(f"p: approximate randomisation, {report.chance.trials:,} trials")
-        if report.chance.resamples:
-            tests.append(f"bootstrap p: paired bootstrap, {report.chance.resamples:,} resamples")
-        notes.append(f"{'; '.join(tests)}. * differs by more than chance (p < 0.05).")
+    if report.comparisons and (told := tests(report.chance)):
+        notes.append(f"{'; '.join(told[:-1])}. {told[-1]}.")
     signatures = "".join(f"<tr><td>{escape(name)}<td><code>{escape(known[name].signature)}</code>" for name in names)
     return (
         f"{_table(rows)}<p class=soft>{escape(' '.join(notes).strip())}</p>"

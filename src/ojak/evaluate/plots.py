@@ -31,20 +31,18 @@ def _named(scores: Sequence[Measured], name: str) -> Measured:
 
 
 def whiskers(report: Report) -> list[str]:
-    """Each score of several systems with its interval; nothing for one system."""
+    """Each score of several systems with its interval, where they can stand on one axis; nothing for one system."""
     if len(report.systems) < 2:
         return []
-    names = [score.name for score in report.systems[0].scores]
     drawn = []
-    for name in names:
-        having = [found for found in report.systems if any(score.name == name for score in found.scores)]
-        if len(having) == len(report.systems):
-            each = [_named(found.scores, name) for found in having]
+    for first in report.systems[0].scores:
+        if report.comparable(first.name):
+            each = [_named(found.scores, first.name) for found in report.systems]
             series = [
                 Series(found.system.name, [score.value], [score.low], [score.high])
-                for found, score in zip(having, each, strict=True)
+                for found, score in zip(report.systems, each, strict=True)
             ]
-            drawn.append(charts.rows(name, [""], series, digits=each[0].digits))
+            drawn.append(charts.rows(first.name, [""], series, digits=first.digits))
     return drawn
 
 

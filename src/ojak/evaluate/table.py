@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ojak.evaluate.measured import Found, Part, Report
-from ojak.evaluate.resample import Paired
+from ojak.evaluate.resample import MORE_THAN_CHANCE, Chance, Paired
 from ojak.look.labels import columns, elide, pad
 
 PARTED = ("BLEU", "chrF2")
@@ -44,9 +44,20 @@ def _several(report: Report) -> list[str]:
             how = next((one for one in compared if one.name == name), None)
             said = difference(how) if how else "not comparable" if place else "baseline"
             lines.append(f"  {_name(found.system.name)} {mine.said():28} {said}")
-    if any(each.significant for compared in report.comparisons for each in compared):
-        lines.append("* differs by more than chance (p < 0.05)")
-    return lines
+    return [*lines, *tests(report.chance)]
+
+
+def tests(chance: Chance) -> list[str]:
+    """What the p of a comparison are, and what a star says."""
+    if chance.test is None:
+        return []
+    lines = []
+    if chance.trials:
+        lines.append(f"p: approximate randomisation, {chance.trials:,} trials, two-sided")
+    if chance.resamples:
+        lines.append(f"bootstrap p: paired bootstrap, {chance.resamples:,} resamples, one-sided")
+    p = "p" if chance.test == "randomisation" else "bootstrap p"
+    return [*lines, f"* differs by more than chance ({p} < {MORE_THAN_CHANCE[chance.test]})"]
 
 
 def difference(found: Paired) -> str:
@@ -86,7 +97,7 @@ def _words(report: Report) -> list[str]:
     if not first:
         return []
     lines = [
-        f"target words by their count in training (cut by {report.cutter}): F, precision, recall",
+        f"target words by their count in training (cut by {report.words}): F, precision, recall",
         f"  {'count':>9} {'words':>8}  " + "  ".join(f"{elide(f.system.name, 22):>22}" for f in report.systems),
     ]
     names = list(dict.fromkeys(words.name for found in report.systems for words in found.by_frequency))
