@@ -435,6 +435,15 @@ def test_integrated_gradients_are_worked_out_only_where_they_are_asked_for(monke
     assert translator.attribute("", "integrated").notes[-1].count("·") == len(QUICK) - 1 and len(asked) == 1
 
 
+def test_bytes_of_a_character_are_columns_of_their_own_in_all_views() -> None:
+    source, target = ("▁a", "<0xEC>", "<0x95>", "<0x88>", "b", "</s>"), ("▁x", "y", "▁z", "w", "</s>")
+    model = make(TRANSFORMERS[0])
+    inside = Inside(model, pair(), Translation("", "", source, target, 0.0, None, model.views))
+    for words, columns in ((False, source), (True, ("▁a안b", "</s>"))):
+        shown, others = inside.compared(inside.map("occlusion", words=words), words=words)
+        assert {one.columns for one in (shown, *others)} == {columns}
+
+
 def test_known_rank_correlations() -> None:
     one, other = np.array([1.0, 2, 3, 4, 5]), np.array([2.0, 1, 4, 3, 5])
     assert agreement.spearman(one, other) == pytest.approx(0.8)  # 1 − 6·4 / (5·24)

@@ -62,9 +62,10 @@ def merged(values: Values, rows: Groups, columns: Groups, mean: bool) -> Values:
     The columns of a word's pieces are added; its row is their mean, or where not `mean` their sum. What is in no word
     is left out, and words without pieces have 0.
     """
-    found: Values = _belongs(rows, values.shape[0]) @ values @ _belongs(columns, values.shape[1]).T
+    of_rows, of_columns = _belongs(rows, values.shape[0]), _belongs(columns, values.shape[1])
     if mean:
-        found /= np.array([max(1, len(group)) for group in rows], dtype=np.float32)[:, None]
+        of_rows /= np.maximum(of_rows.sum(1, keepdims=True), 1)
+    found: Values = np.linalg.multi_dot([of_rows, values, of_columns.T])
     return found
 
 

@@ -120,7 +120,7 @@ class Inside:
         names = self.translation.source_tokens
         parts = groups(names) if words else [[place] for place in range(len(names))]
         values, notes = self._values(view, name, parts, before)
-        if view == "occlusion":  # which takes out whole words, so that its columns are words already
+        if words and view == "occlusion":  # which takes out whole words, so that its columns are words already
             names = tuple(joined([names[place] for place in part]) for part in parts)
             parts = [[place] for place in range(len(names))]
         if before:
