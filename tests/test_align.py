@@ -511,6 +511,15 @@ def test_files_with_the_target_first_have_links_as_they_stand(
     assert rates[0] == rates[1]
 
 
+def test_choosing_leaves_a_pair_to_measure_on(
+    runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "one.tsv").write_text("a b\tb a\t0-1 1-0\n", encoding="utf-8")
+    kept = recall(runs[0])
+    code, _, error = ran(capsys, runs[0], tmp_path / "one.tsv", "--gold", "--choose")
+    assert code == 2 and "at least two pairs" in error and recall(runs[0]) == kept
+
+
 def test_what_was_chosen_is_kept_and_used(
     runs: tuple[Path, Path], gold: Path, pairs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

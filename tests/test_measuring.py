@@ -24,7 +24,7 @@ from sacrebleu.significance import PairedTest
 from ojak.corpus.pair import Pair
 from ojak.errors import DataError, UseError
 from ojak.evaluate import buckets, counts, listing, metrics, outside, page, plots, resample
-from ojak.evaluate.habits import habits, length_ratio
+from ojak.evaluate.habits import length_ratio, rates
 from ojak.evaluate.marks import REFERENCE, RIVAL, compared, spans
 from ojak.evaluate.measured import Forced, Report, System, Timed, measure
 from ojak.evaluate.resample import Chance
@@ -246,11 +246,34 @@ def test_words_of_lower_case_models_are_without_case() -> None:
 
 
 def test_habits_by_hand() -> None:
-    found = habits(["no no no no", "Hello World!", "", "fine"], ["아니요", "hello world", "x", "fine day"])
-    assert found.repeated == pytest.approx(2 / 4)  # of three pairs two came before; one more pair in another
-    assert found.copied == pytest.approx(3 / 7)
-    assert (found.untranslated, found.empty) == (0.25, 0.25)
-    assert length_ratio(["ab cd"], ["a b c d e"]) == pytest.approx(4 / 5)
+    found = rates(["no no no no", "Hello World!", "", "fine"], ["아니요", "hello world", "x", "fine day"])
+    # Repeated: of three pairs two came before; one more pair in another.
+    assert {one.name: one.score() for one in found} == pytest.approx(
+        {"repeated": 2 / 4, "copied": 3 / 7, "untranslated": 0.25, "empty": 0.25}
+    )
+    assert length_ratio(["ab cd"], ["a b c d e"]).score() == pytest.approx(4 / 5)
+
+
+def test_habits_have_intervals_and_are_compared_as_scores_are() -> None:
+    pairs = [Pair(f"source {place}", text) for place, text in enumerate(REFERENCES)]
+    loops = [f"{text} {text}" for text in REFERENCES]
+    made = measure(pairs, [System("base", REFERENCES), System("loops", loops)], chance=Chance(200, 200))
+    (length, repeated, *_), differences = made.systems[1].habits, made.habits_compared[0]
+    assert length.value == length.low == length.high == 2  # of every sentence, so chance cannot move it
+    assert repeated.low is not None and repeated.high is not None and repeated.low < repeated.value < repeated.high
+    draw, again = np.random.default_rng(made.chance.seed), []
+    for _ in range(200):
+        places = draw.choice(len(loops), size=len(loops), replace=True)
+        again.append(rates([loops[place] for place in places], [pairs[place].source for place in places])[0].score())
+    assert (repeated.low, repeated.high) == pytest.approx(resample.interval(np.array(again)))
+    assert {one.name: one.significant for one in differences} == {
+        "length ratio": True, "repeated": True, "copied": False, "untranslated": False, "empty": False,
+    }  # fmt: skip
+    told = made.as_dict()
+    assert told["systems"][1]["repeated"] == repeated.value and told["references"]["repeated"] < repeated.value
+    assert [one["significant"] for one in told["comparisons"][0]["habits"]] == [True, True, False, False, False]
+    assert re.search(r"loops +2\.000\* +\d\d\.\d\d%\* +0\.00% ", made.table())
+    assert repeated.said().partition(" ")[2] in page.html(made)
 
 
 # leaks

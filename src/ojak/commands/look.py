@@ -22,6 +22,8 @@ def run(args: argparse.Namespace) -> int:
     """Shows a map of what was read, or of what counted, in the terminal and writes it as figures."""
     if not args.sentence.strip():
         raise UseError("There must be a sentence to look at, but it is empty; give one.")
+    for path in args.out:  # a wrong name is told before anything is worked out
+        figures.ending(Path(path))
     translator = load(args.run, args.device, args.ensemble)
     config = searching(args, translator)
     shown, others = _shown(args, translator, config)

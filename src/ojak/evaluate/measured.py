@@ -14,7 +14,7 @@ from ojak.errors import UseError
 from ojak.evaluate import buckets, counts, metrics
 from ojak.evaluate.buckets import Bucket, Words
 from ojak.evaluate.counts import Counts
-from ojak.evaluate.habits import Habits, habits, length_ratio
+from ojak.evaluate.habits import length_ratio, rates
 from ojak.evaluate.resample import Chance, Paired, bootstrap, interval, paired
 from ojak.evaluate.trained import Trained
 
@@ -62,13 +62,14 @@ class Measured:
     """whether lower is better"""
     digits: int = 2
     """that are shown after the point"""
+    percent: bool = False
 
     def said(self) -> str:
         """The number and its interval, for a reader."""
-        value = f"{self.value:.{self.digits}f}"
+        form = f".{self.digits}{'%' if self.percent else 'f'}"
         if self.low is None or self.high is None:
-            return value
-        return f"{value} ({self.low:.{self.digits}f} to {self.high:.{self.digits}f})"
+            return f"{self.value:{form}}"
+        return f"{self.value:{form}} ({self.low:{form}} to {self.high:{form}})"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -99,8 +100,8 @@ class Found:
     by_length: list[Part]
     by_label: list[Part]
     by_frequency: list[Words]
-    habits: Habits
-    length_ratio: float
+    habits: list[Measured]
+    """how long it talks, and how much it repeats and copies"""
     without_leaks: list[Measured]
     """the scores without what stands in training; empty where nothing does, or all"""
 
@@ -108,7 +109,6 @@ class Found:
         """For JSON, all but the sentences."""
         named = {score.name: score.value for score in self.scores}
         known = {name.replace("/", "_per_"): named[name] for name in _OF_MODELS if name in named}
-        rates = {**self.habits.as_dict(), "length_ratio": self.length_ratio}
         found = {
             "scores": [score.as_dict() for score in self.scores if score.name not in _OF_MODELS],
             "by_label": {part.name: [score.as_dict() for score in part.scores] for part in self.by_label},
@@ -121,7 +121,8 @@ class Found:
                 for words in self.by_frequency
             ],
             **known,
-            **rates,
+            **_by_name(self.habits),
+            "habits": [habit.as_dict() for habit in self.habits],
         }
         if self.without_leaks:
             found["without_leaks"] = [score.as_dict() for score in self.without_leaks if score.name not in _OF_MODELS]
@@ -136,6 +137,10 @@ class Found:
 _OF_MODELS = ("perplexity", "bits/character")
 
 
+def _by_name(habits: Sequence[Measured]) -> dict[str, float]:
+    return {habit.name.replace(" ", "_"): habit.value for habit in habits}
+
+
 @dataclass(frozen=True)
 class Report:
     """What `ojak evaluate` and `ojak compare` tell; the first system is the baseline of the others."""
@@ -145,7 +150,10 @@ class Report:
     systems: list[Found]
     comparisons: list[list[Paired]]
     """one for each system but the first"""
-    references: Habits
+    habits_compared: list[list[Paired]]
+    """the same of how they talk"""
+    references: list[Measured]
+    """how much the references repeat and copy"""
     cutter: str
     """the tokenizer that cut words for `by_frequency`"""
     lowercase: bool
@@ -195,25 +203,20 @@ class Report:
             found["comparisons"] = [
                 {
                     "system": one.system.name,
-                    "scores": [
-                        {**{key: getattr(each, key) for key in _PAIRED}, "significant": each.significant}
-                        for each in compared
-                    ],
+                    "scores": [each.as_dict() for each in compared],
+                    "habits": [each.as_dict() for each in habits],
                 }
-                for one, compared in zip(self.systems[1:], self.comparisons, strict=True)
+                for one, compared, habits in zip(self.systems[1:], self.comparisons, self.habits_compared, strict=True)
             ]
         found["pairs_by_label"] = {part.name: part.pairs for part in first.by_label}
         found["length_unit"] = buckets.length_unit(self.languages[0])
         found["words"] = self.cutter
         found["lowercase"] = self.lowercase
-        found["references"] = self.references.as_dict()
+        found["references"] = _by_name(self.references)
         found["leaks"] = self.trained.as_dict() if self.trained else None
         found["chance"] = self.chance.as_dict()
         found["notes"] = self.notes
         return found
-
-
-_PAIRED = ("name", "difference", "low", "high", "p_randomisation", "p_bootstrap", "wins")
 
 
 def measure(
@@ -250,9 +253,10 @@ def measure(
     clean = [place for place in range(len(pairs)) if place not in leaked]
     name = metrics.word_cutter(languages[1], references)
     cut = metrics.cutter(name, lowercase)
-    found = []
+    found, habits = [], []
     for system in systems:
         counted = _counted(system, measures, references)
+        habits.append([length_ratio(system.hypotheses, references), *rates(system.hypotheses, sources)])
         found.append(
             Found(
                 system=system,
@@ -261,8 +265,7 @@ def measure(
                 by_length=_parts(counted, lengths, chance),
                 by_label=_parts(counted, labels, chance),
                 by_frequency=buckets.by_frequency(system.hypotheses, references, trained.words, cut) if trained else [],
-                habits=habits(system.hypotheses, sources),
-                length_ratio=length_ratio(system.hypotheses, references),
+                habits=_scores(habits[-1], chance),
                 without_leaks=_scores([one.part(clean) for one in counted], chance) if leaked and clean else [],
             )
         )
@@ -272,7 +275,8 @@ def measure(
         languages=languages,
         systems=found,
         comparisons=compared,
-        references=habits(references, sources),
+        habits_compared=[paired(habits[0], other, chance) for other in habits[1:]],
+        references=_scores(rates(references, sources), Chance(0, 0)),
         cutter=name,
         lowercase=lowercase,
         chance=chance,
@@ -303,7 +307,7 @@ def _scores(counted: Sequence[Counts], chance: Chance) -> list[Measured]:
     if chance.resamples:
         bounds = [interval(scores) for scores in bootstrap(counted, chance)]
     return [
-        Measured(one.name, one.score(), one.signature, low, high, one.lower, one.digits)
+        Measured(one.name, one.score(), one.signature, low, high, one.lower, one.digits, one.percent)
         for one, (low, high) in zip(counted, bounds, strict=True)
     ]
 

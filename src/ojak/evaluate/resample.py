@@ -10,7 +10,7 @@ only and so finds a system better than itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,11 @@ class Paired:
     wins: float | None
     """share of the resampled corpora in which the system is the better one, ties counting half"""
     digits: int = 2
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        told = {key: value for key, value in asdict(self).items() if key != "digits"}
+        return {**told, "significant": self.significant}
 
     @property
     def significant(self) -> bool:
