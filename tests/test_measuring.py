@@ -24,6 +24,7 @@ from sacrebleu.significance import PairedTest
 from ojak.corpus.pair import Pair
 from ojak.errors import DataError, UseError
 from ojak.evaluate import buckets, counts, listing, metrics, outside, page, plots, resample
+from ojak.evaluate.contrast import contrasts
 from ojak.evaluate.habits import length_ratio, rates
 from ojak.evaluate.marks import REFERENCE, RIVAL, compared, spans
 from ojak.evaluate.measured import Forced, Report, System, Timed, measure
@@ -276,6 +277,19 @@ def test_habits_have_intervals_and_are_compared_as_scores_are() -> None:
     assert repeated.said().partition(" ")[2] in page.html(made)
 
 
+def test_contrasts_by_hand() -> None:
+    references = ["a b c d", "a b e", "a b f"]
+    found = contrasts(["a b d d", "a x e", "a x"], ["a b c x", "a b", "b a"], references, lambda text: text)
+    # b: 3 against 1, c: 1 against 0; d and e: 0 against 1. Of a all have as many, and f nobody said.
+    told = [[(one.word, one.wanted, one.base, one.other) for one in side] for side in (found.more, found.fewer)]
+    assert told == [[("b", 3, 1, 3), ("c", 1, 0, 1)], [("d", 1, 1, 0), ("e", 1, 1, 0)]]
+    pairs = [Pair("x", text) for text in references]
+    made = measure(pairs, [System("base", ["a b d d", "a x e", "a x"]), System("<new>", ["a b c x", "a b", "b a"])])
+    assert "words that <new> got right more often than base\n  b 3:1, c 1:0\n" in made.table()
+    assert made.as_dict()["comparisons"][0]["words"] == found.as_dict()
+    assert "&lt;new&gt; is better" in page.html(made)
+
+
 # leaks
 
 
@@ -428,7 +442,7 @@ def test_the_page_holds_what_json_says_and_fetches_nothing(systems: int) -> None
     reader = Reader()
     reader.feed(text)
     assert reader.references == []
-    outside_of_names = text.replace('xmlns="http://www.w3.org/2000/svg"', "")
+    outside_of_names = text.replace('"http://www.w3.org/2000/svg"', "")
     assert not re.search(r"https?:|//[a-z]+\.|@import|url\(", outside_of_names)
     assert "default-src 'none'" in text and "prefers-color-scheme: dark" in text
     data = json.loads(reader.data)

@@ -13,6 +13,7 @@ from ojak.corpus.pair import Pair
 from ojak.errors import UseError
 from ojak.evaluate import buckets, counts, metrics
 from ojak.evaluate.buckets import Bucket, Words
+from ojak.evaluate.contrast import Contrasts, contrasts
 from ojak.evaluate.counts import Counts
 from ojak.evaluate.habits import length_ratio, rates
 from ojak.evaluate.resample import Chance, Paired, bootstrap, interval, paired
@@ -152,6 +153,8 @@ class Report:
     """one for each system but the first"""
     habits_compared: list[list[Paired]]
     """the same of how they talk"""
+    contrasts: list[Contrasts]
+    """the same of words: which each gets right more often"""
     references: list[Measured]
     """how much the references repeat and copy"""
     cutter: str
@@ -205,8 +208,11 @@ class Report:
                     "system": one.system.name,
                     "scores": [each.as_dict() for each in compared],
                     "habits": [each.as_dict() for each in habits],
+                    "words": words.as_dict(),
                 }
-                for one, compared, habits in zip(self.systems[1:], self.comparisons, self.habits_compared, strict=True)
+                for one, compared, habits, words in zip(
+                    self.systems[1:], self.comparisons, self.habits_compared, self.contrasts, strict=True
+                )
             ]
         found["pairs_by_label"] = {part.name: part.pairs for part in first.by_label}
         found["length_unit"] = buckets.length_unit(self.languages[0])
@@ -276,6 +282,7 @@ def measure(
         systems=found,
         comparisons=compared,
         habits_compared=[paired(habits[0], other, chance) for other in habits[1:]],
+        contrasts=[contrasts(systems[0].hypotheses, system.hypotheses, references, cut) for system in systems[1:]],
         references=_scores(rates(references, sources), Chance(0, 0)),
         cutter=name,
         lowercase=lowercase,

@@ -26,6 +26,7 @@ def html(report: Report) -> str:
         *_section(f"By length of the source, in {unit}", _figures(plots.lengths(report)), by_length),
         *_section("By label", _figures(plots.labels(report)), by_label),
         *_section("Target words by how often training had them", _with(_figures(plots.words(report)), cut)),
+        *_section("Words that one got right more often", _contrasts(report)),
         *_section("By sentence", _figures(plots.histograms(report))),
         *_section("Habits", _habits(report), _times(report)),
     ]
@@ -103,6 +104,20 @@ def _habits(report: Report) -> str:
     told = " ".join(f"{habit.name.capitalize()}: {habit.signature}." for habit in habits)
     star = " * differs from the baseline by more than chance." if report.comparisons and report.chance.test else ""
     return f"{_table(rows)}<p class=soft>{escape(told + star)}</p>"
+
+
+def _contrasts(report: Report) -> str:
+    base = report.systems[0].system.name
+    parts = []
+    for found, words in zip(report.systems[1:], report.contrasts, strict=True):
+        name = found.system.name
+        for each, better in ((words.more, name), (words.fewer, base)):
+            rows = [["", f"{escape(name)}", f"{escape(base)}", "references"]]
+            rows += [[escape(one.word), f"{one.other:,}", f"{one.base:,}", f"{one.wanted:,}"] for one in each]
+            if each:
+                parts.append(f"<figure><figcaption>{escape(better)} is better</figcaption>{_table(rows)}</figure>")
+    about = '<p class="soft">How often a word was said where the reference of the sentence has it.</p>'
+    return f'<div class="figures">{"".join(parts)}</div>{about}' if parts else ""
 
 
 def _times(report: Report) -> str:

@@ -20,7 +20,7 @@ def table(report: Report) -> str:
     lines = _one(report) if len(report.systems) == 1 else _several(report)
     lines += ["", *_parts(report, "by label", lambda found: found.by_label)]
     lines += ["", *_parts(report, "by length of the source", lambda found: found.by_length)]
-    lines += ["", *_words(report), "", *_habits(report), *leaks(report)]
+    lines += ["", *_words(report), "", *_contrasts(report), "", *_habits(report), *leaks(report)]
     lines += [f"note: {note}" for note in report.notes]
     lines += ["", *_times(report)]
     return "\n".join(line for place, line in enumerate(lines) if line or (place and lines[place - 1]))
@@ -109,6 +109,16 @@ def _words(report: Report) -> list[str]:
             words = next((one for one in found.by_frequency if one.name == name), None)
             cells.append(f"{words.f:.3f}  {words.precision:.3f}  {words.recall:.3f}" if words else "")
         lines.append(f"  {name:>9} {order[name]:>8,}  " + "  ".join(f"{cell:>22}" for cell in cells))
+    return lines
+
+
+def _contrasts(report: Report) -> list[str]:
+    lines = []
+    base = report.systems[0].system.name
+    for found, words in zip(report.systems[1:], report.contrasts, strict=True):
+        for each, how in ((words.more, "more"), (words.fewer, "less")):
+            said = ", ".join(f"{one.word} {one.other}:{one.base}" for one in each)
+            lines += [f"words that {found.system.name} got right {how} often than {base}", f"  {said}"] if said else []
     return lines
 
 
