@@ -246,6 +246,7 @@ def test_views_that_cannot_be_shown_are_told(talk: Path, tmp_path: Path, here: H
     assert "recurrent" in here.refused("look", talk, "ab cd", "--self", "encoder")
     assert "one view, additive" in here.refused("look", talk, "ab cd", "--layer", "0")
     assert "must end in .html" in here.refused("look", talk, "ab cd", "--all-heads", tmp_path / "heads.svg")
+    assert "must end in .svg" in here.refused("look", tmp_path / "none", "ab cd", "--out", tmp_path / "map.pdf")
     page = ("--all-heads", tmp_path / "heads.html")  # is not written where something else is wrong
     assert "leave --view" in here.refused("look", talk, "ab cd", "--self", "encoder", "--words", *page)
     assert "at most 8 tokens" in here.refused("look", talk, "ab " * 9, "--view", "occlusion")
@@ -589,6 +590,19 @@ def test_a_format_that_is_no_number_is_broken_and_not_newer(
 def test_numbers_that_no_training_can_take_are_refused(word: str, pairs: Path, tmp_path: Path, here: Here) -> None:
     assert word.split("=")[0] in here.refused("train", "--pairs", pairs, "--out", tmp_path / "run", word)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_pairs_that_stand_the_other_way_round_are_told(turned: bool, tmp_path: Path, here: Here) -> None:
+    lines = [("Good morning.", "좋은 아침이에요."), ("Where is the KTX?", "KTX가 어디 있어요?")]
+    sides = [pair[::-1] for pair in lines] if turned else lines
+    (tmp_path / "pairs.tsv").write_text("".join(f"{one}\t{other}\n" for one, other in sides), encoding="utf-8")
+    (tmp_path / "said").write_text("".join(f"{one}\n" for one, _ in sides), encoding="utf-8")
+    words = ("evaluate", tmp_path / "said", tmp_path / "pairs.tsv", "--resamples", "0", "--source", "ko", "--target")
+    _, wrong = here(*words, "en", *(["--reverse"] if turned else []))
+    assert f"from ko to en; {'leave --reverse out' if turned else 'add --reverse'}" in wrong
+    for other, more in (("en", () if turned else ("--reverse",)), ("xx", ())):  # as it should be, and not to be told
+        assert "note" not in here(*words, other, *more)[1]
 
 
 def test_systems_are_compared(talk: Path, pairs: Path, tmp_path: Path, here: Here) -> None:

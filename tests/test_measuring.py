@@ -285,7 +285,7 @@ def test_contrasts_by_hand() -> None:
     assert told == [[("b", 3, 1, 3), ("c", 1, 0, 1)], [("d", 1, 1, 0), ("e", 1, 1, 0)]]
     pairs = [Pair("x", text) for text in references]
     made = measure(pairs, [System("base", ["a b d d", "a x e", "a x"]), System("<new>", ["a b c x", "a b", "b a"])])
-    assert "words that <new> got right more often than base\n  b 3:1, c 1:0\n" in made.table()
+    assert "words that <new> got right more often than base\n  b 3:1  c 1:0\n" in made.table()
     assert made.as_dict()["comparisons"][0]["words"] == found.as_dict()
     assert "&lt;new&gt; is better" in page.html(made)
 

@@ -117,7 +117,7 @@ def _contrasts(report: Report) -> list[str]:
     base = report.systems[0].system.name
     for found, words in zip(report.systems[1:], report.contrasts, strict=True):
         for each, how in ((words.more, "more"), (words.fewer, "less")):
-            said = ", ".join(f"{one.word} {one.other}:{one.base}" for one in each)
+            said = "  ".join(f"{one.word} {one.other}:{one.base}" for one in each)
             lines += [f"words that {found.system.name} got right {how} often than {base}", f"  {said}"] if said else []
     return lines
 
