@@ -211,14 +211,15 @@ def test_one_label_makes_no_parts_and_none_has_a_name() -> None:
 
 def test_words_by_frequency_by_hand() -> None:
     # new: wanted once, never said. cat (1): wanted 2, said 3, matched 2. the (7): wanted 2, said 2, matched 1 and 1.
-    found = buckets.by_frequency(
+    rows = buckets.by_frequency(
         ["the cat cat", "the cat"], ["the new cat", "the cat"], {"the": 7, "cat": 1}, lambda text: text
     )
-    assert [(one.name, one.wanted, one.said, one.matched) for one in found] == [
-        ("0", 1, 0, 0),
-        ("1", 2, 3, 2),
-        ("5–9", 2, 2, 2),
-    ]
+    assert {name: each.tolist() for name, each in rows.items()} == {
+        "0": [[1, 0, 0], [0, 0, 0]],
+        "1": [[1, 2, 1], [1, 1, 1]],
+        "5–9": [[1, 1, 1], [1, 1, 1]],
+    }
+    found = [buckets.Words(name, *each.sum(axis=0)) for name, each in rows.items()]
     new, cat, the = found
     assert (new.precision, new.recall, new.f) == (0, 0, 0)
     assert (cat.precision, cat.recall, cat.f) == pytest.approx((2 / 3, 1, 0.8))
@@ -275,6 +276,23 @@ def test_habits_have_intervals_and_are_compared_as_scores_are() -> None:
     assert [one["significant"] for one in told["comparisons"][0]["habits"]] == [True, True, False, False, False]
     assert re.search(r"loops +2\.000\* +\d\d\.\d\d%\* +0\.00% ", made.table())
     assert repeated.said().partition(" ")[2] in page.html(made)
+
+
+def test_f_of_words_has_the_interval_of_resampled_sentences() -> None:
+    known = look_up(
+        [("run", iter([Pair("x", "the cat sat.")]))], [Pair("x", "y")], {"the", "cat", "sat"}, metrics.cutter("13a")
+    )
+    pairs = [Pair("x", text) for text in REFERENCES[:30]]
+    made = measure(pairs, [System("one", BETTER[:30])], ("", "en"), chance=Chance(100), trained=known)
+    draw, again = np.random.default_rng(made.chance.seed), []
+    for _ in range(100):
+        places = draw.choice(30, size=30, replace=True)
+        sides = [[side[place] for place in places] for side in (BETTER, REFERENCES)]
+        rows = buckets.by_frequency(sides[0], sides[1], known.words, metrics.cutter("13a"))["1"]
+        again.append(buckets.f(rows.sum(axis=0)))
+    once = next(words for words in made.systems[0].by_frequency if words.name == "1")
+    assert (once.low, once.high) == pytest.approx(resample.interval(np.array(again)))
+    assert f"({once.low:.3f} to {once.high:.3f})" in page.html(made)
 
 
 def test_contrasts_by_hand() -> None:

@@ -5,7 +5,7 @@ What a system said is all that is asked for, so a system may be a model, or a fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,13 +114,7 @@ class Found:
             "scores": [score.as_dict() for score in self.scores if score.name not in _OF_MODELS],
             "by_label": {part.name: [score.as_dict() for score in part.scores] for part in self.by_label},
             "by_length": [part.as_dict() for part in self.by_length],
-            "by_frequency": [
-                {
-                    **{key: getattr(words, key) for key in ("name", "wanted", "said", "matched")},
-                    **{key: getattr(words, key) for key in ("precision", "recall", "f")},
-                }
-                for words in self.by_frequency
-            ],
+            "by_frequency": [words.as_dict() for words in self.by_frequency],
             **known,
             **_by_name(self.habits),
             "habits": [habit.as_dict() for habit in self.habits],
@@ -270,7 +264,7 @@ def measure(
                 scores=_scores(counted, chance),
                 by_length=_parts(counted, lengths, chance),
                 by_label=_parts(counted, labels, chance),
-                by_frequency=buckets.by_frequency(system.hypotheses, references, trained.words, cut) if trained else [],
+                by_frequency=_words(system.hypotheses, references, trained, cut, chance) if trained else [],
                 habits=_scores(habits[-1], chance),
                 without_leaks=_scores([one.part(clean) for one in counted], chance) if leaked and clean else [],
             )
@@ -301,6 +295,22 @@ def _counted(system: System, measures: Sequence[metrics.Measure], references: Se
     return [*found, *(counts.given(name, values) for name, values in system.given.items())]
 
 
+def _words(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    trained: Trained,
+    cut: Callable[[str], str],
+    chance: Chance,
+) -> list[Words]:
+    found = buckets.by_frequency(hypotheses, references, trained.words, cut)
+    counted = [Counts(name, rows, buckets.f, buckets.f) for name, rows in found.items()]
+    words = []
+    for one, score in zip(counted, _scores(counted, chance), strict=True):
+        wanted, said, matched = (int(total) for total in one.rows.sum(axis=0))
+        words.append(Words(one.name, wanted, said, matched, score.low, score.high))
+    return words
+
+
 def _shared(base: Sequence[Counts], other: Sequence[Counts]) -> tuple[list[Counts], list[Counts]]:
     """The measures that both have. Perplexities compare only where both cut the references into as many tokens."""
     named = {one.name: one for one in other}
@@ -311,7 +321,7 @@ def _shared(base: Sequence[Counts], other: Sequence[Counts]) -> tuple[list[Count
 
 def _scores(counted: Sequence[Counts], chance: Chance) -> list[Measured]:
     bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(counted)
-    if chance.resamples:
+    if chance.resamples and counted:
         bounds = [interval(scores) for scores in bootstrap(counted, chance)]
     return [
         Measured(one.name, one.score(), one.signature, low, high, one.lower, one.digits, one.percent)

@@ -81,9 +81,12 @@ def words(report: Report) -> list[str]:
     for title, value in (("F", "f"), ("Precision", "precision"), ("Recall", "recall")):
         series = []
         for found in report.systems:
-            mine = {words.name: words for words in found.by_frequency}
+            mine = [next((words for words in found.by_frequency if words.name == name), None) for name in names]
+            ends = [
+                [getattr(words, end) if words and value == "f" else None for words in mine] for end in ("low", "high")
+            ]
             series.append(
-                Series(found.system.name, [getattr(mine[name], value) if name in mine else None for name in names])
+                Series(found.system.name, [getattr(words, value) if words else None for words in mine], *ends)
             )
         below = [f"{every[name].wanted:,}" for name in names]
         drawn.append(charts.lines(title, names, series, below, "times in training, words in the references below", 3))
