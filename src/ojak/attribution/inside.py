@@ -229,8 +229,7 @@ class Inside:
         if view == "gradient":
             found = gradients.gradient_input(model, pair)
         else:
-            found = gradients.integrated(model, pair, target=before)
-            off = gradients.missed(model, pair, found, before)
+            found, off = gradients.refined(model, pair, before)
             without = "any words" if before else "source words"
             notes = (f"A row sums to its token's log-probability less that without {without}, to within {off:.2f}.",)
         return _numpy(torch.cat([found.source, found.target], 1) if before else found.source), notes
