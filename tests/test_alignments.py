@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from zoo import VOCABULARY, ZOO, make, ragged
 
 import ojak
+from ojak.align.remember import recall
 from ojak.batch import Batch, collate
 from ojak.config import TrainConfig, merge, read_recipe
 from ojak.corpus import pack as packing
@@ -271,16 +272,16 @@ def test_a_run_is_not_resumed_on_other_links(tmp_path: Path) -> None:
 def error_rate(run: Path, settings: dict[str, Any]) -> float:
     """1 − the share of words whose strongest weight of the recorded view, at the recorded step, is on their source."""
     loaded = folder.load(run, CPU)
-    assert loaded.alignment is not None
-    view, step = loaded.alignment.view, loaded.alignment.step
+    taught = recall(run)
+    assert taught is not None
     words, right = 0, 0
     for source, target in tiny.pairs(120, seed=9):
         ids, said = loaded.source.encode(source), loaded.target.encode(target)
         batch = collate([ids], [said], CPU)
-        attention = loaded.model(batch.source, batch.target_in, view).attention
+        attention = loaded.model(batch.source, batch.target_in, taught.view).attention
         assert attention is not None
         for place in range(len(said)):
-            row = attention[0, place + (step == "input"), 0]
+            row = attention[0, place + (taught.step == "input"), 0]
             words, right = words + 1, right + (int(row.argmax()) == len(ids) - 1 - place)
     return 1 - right / words
 

@@ -25,6 +25,8 @@ NEEDS = {"bf16": "AVX512-BF16", "int8": "AVX512-VNNI"}
 def settled(precision: Precision, model: Seq2Seq, device: torch.device) -> Literal["exact", "fp32", "bf16", "int8"]:
     """The precision that is meant. Raises UseError for one that the model, the device, the processor or the
     installation has not."""
+    if precision not in PRECISIONS:
+        raise UseError(f"The precision must be one of {', '.join(PRECISIONS)}, but is {precision!r}.")
     if precision == "exact":
         return "exact"
     missing = ""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numba
+from numba.core import config
 
+SETTINGS: Any = config
 LOOSE = {"contract", "nsz"}
 """sums may be fused with products, and zeros have no sign"""
 SOURCES = sorted(Path(__file__).parent.glob("*.py"))
@@ -24,11 +27,18 @@ def _cache() -> str:
     return str(base / "ojak" / "compiled" / content)
 
 
-def compiled(function: Callable[..., Any]) -> Any:
-    """The function as machine code, made when it is first called and kept on disk. It runs without Python's lock, so
-    threads run side by side."""
-    with _kept():
-        return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=LOOSE)(function)
+def compiled(signature: str) -> Callable[[Callable[..., Any]], Any]:
+    """The function as machine code of these types (`i8` an integer or address, `f4` a float, `[::1]` an array).
+
+    It is made when its module is imported, and kept on disk. It runs without Python's lock, so threads run side by
+    side.
+    """
+
+    def make(function: Callable[..., Any]) -> Any:
+        with _kept():
+            return numba.njit(signature, cache=True, nogil=True, error_model="numpy", fastmath=LOOSE)(function)
+
+    return make
 
 
 def called_by_address(signature: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -41,16 +51,27 @@ def called_by_address(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     return make
 
 
+def variant(function: Callable[..., Any], name: str, names: Mapping[str, Any]) -> Any:
+    """The function under another name, where some global names mean something else.
+
+    Names that a function encloses would do the same, but numba cannot tell that these are the same in another process,
+    and would compile anew.
+    """
+    made = FunctionType(function.__code__, {**function.__globals__, **names}, name)
+    made.__qualname__ = name
+    return made
+
+
 @contextmanager
 def _kept() -> Iterator[None]:
     """numba takes the place to keep code in when a function is told to it."""
-    before = numba.config.CACHE_DIR
+    before = SETTINGS.CACHE_DIR
     if not before:
-        numba.config.CACHE_DIR = _CACHE
+        SETTINGS.CACHE_DIR = _CACHE
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        SETTINGS.CACHE_DIR = before
 
 
 _CACHE = _cache()

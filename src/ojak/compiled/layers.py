@@ -8,11 +8,10 @@ is the bytes from one row to the next. What a model's layers are is told by tabl
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from ojak.compiled.compiler import compiled
+from ojak.compiled.compiler import compiled, variant
 from ojak.compiled.pack import BIAS, OUTPUTS, SCALES, STARTS, WEIGHTS, WORDS
 from ojak.compiled.products import BF16, FP32, multiply
 from ojak.compiled.vectors import (
@@ -21,9 +20,11 @@ from ojak.compiled.vectors import (
     begin,
     div,
     exp,
+    fetch,
     fma,
     get,
     largest,
+    least,
     load,
     load_half,
     most,
@@ -47,7 +48,7 @@ ANY = np.float32(-np.inf)
 ZERO, ONE = np.float32(0), np.float32(1)
 
 
-@compiled
+@compiled("void(i8,i8,i8,i8,i8,i8,i8)")
 def operand(kind, given, given_step, rows, width, into, scales):
     """Rows of `width` floats as operands of a product: bf16, or bytes with a scale for each row."""
     for row in range(rows):
@@ -68,7 +69,7 @@ def operand(kind, given, given_step, rows, width, into, scales):
                 store_bytes(to + column, load(place + 4 * column), factor)
 
 
-@compiled
+@compiled("void(i8,i8,i8[::1],i8,i8,i8,i8,i8,i8,f4,i8,i8,i8,i8)")
 def linear(kind, product, layer, at, given, given_step, rows, width, work, floor, more, more_step, into, into_step):
     """The layer whose record begins at column `at` of `layer`: rows of `width` floats, a multiple of 16, multiplied by
     the `product` of this kind, cut at `floor` from below, and added to the rows at `more` (or to one of zeros, with a
@@ -85,7 +86,7 @@ def linear(kind, product, layer, at, given, given_step, rows, width, work, floor
     )  # fmt: skip
 
 
-@compiled
+@compiled("void(i8,i8,i8,i8,i8,i8,i8,i8)")
 def norm(given, given_step, rows, width, weight, bias, into, into_step):
     """Layer norm (Ba 2016) of rows of `width` floats, with torch's ε; weight and bias are 0 in the padding."""
     padded = (width + LANES - 1) // LANES * LANES
@@ -106,7 +107,7 @@ def norm(given, given_step, rows, width, weight, bias, into, into_step):
             store(to + 4 * column, fma(off, load(weight + 4 * column), load(bias + 4 * column)))
 
 
-@compiled
+@compiled("void(i8,i8,i8)")
 def rotate(place, half, angles):
     """Turns the pairs of a head, its first `half` and its second, by the angles: their sines, then their cosines."""
     if half % LANES == 0:
@@ -123,10 +124,10 @@ def rotate(place, half, angles):
             put(place + 4 * half + column, one * sine + other * cosine)
 
 
-@compiled
+@compiled("void(i8,i8,i8,i8,i8)")
 def activate(which, place, step, rows, width):
     """An activation that is not relu, in place. SwiGLU's gate is the first half of a row of 2 × `width`."""
-    one = splat(ONE)
+    one, most_power = splat(ONE), splat(np.float32(88))
     for row in range(rows):
         here = place + row * step
         for column in range(0, 4 * width, 4 * LANES):
@@ -136,49 +137,63 @@ def activate(which, place, step, rows, width):
                     put(single, np.float32(0.5 * value * (1 + math.erf(value * math.sqrt(0.5)))))
             else:
                 value = load(here + column)
-                value = div(value, add(one, exp(sub(splat(ZERO), value))))
+                value = div(value, add(one, exp(least(sub(splat(ZERO), value), most_power))))
                 if which == SWIGLU:
                     value = mul(value, load(here + 4 * width + column))
                 store(here + column, value)
 
 
-def attention(halves: bool) -> Any:
-    """The compiled function of one query and one head over keys and values of single or half precision."""
-    read = load_half if halves else load
-    bytes_ = 2 * LANES if halves else 4 * LANES
+read, READ = load, 4 * LANES  # what is read as a vector, and its bytes: `attend_half` gives them another meaning
 
-    def attend(query, where, count, keys, values, width, scale, scores, into, weights):
-        """The context (width), Vaswani 2017, equation 1, of `count` tokens. Each has an address at `where`, and its key
-        and value, `width` wide (a multiple of 16), so many bytes after that. `scores` has room for them; the weights
-        are told at `weights`, unless that is 0."""
-        vectors = width // LANES
-        high = ANY
-        for token in range(count):
-            place = peek(where + 8 * token) + keys
+
+def _attend(query, where, count, keys, values, heads, width, scale, scores, into, weights, weights_step):
+    """The contexts (H,width) of a query (H,width) over `count` tokens, Vaswani 2017, equation 1.
+
+    `where` lists so many bytes for each token, at which its keys lie from `keys` on, and its values from `values`
+    on, (H,width) both, the width a multiple of 16. `scores` has room for a head's (H, count and 32 more). The
+    weights of a head are told at `weights`, unless that is 0, and those of the next `weights_step` bytes after.
+    """
+    vectors = width // LANES
+    all_bytes = heads * vectors * READ
+    step = 4 * (count // LANES + 2) * LANES
+    # Token by token, as they lie in memory. The values are asked for meanwhile.
+    for token in range(count):
+        offset = peek(where + 8 * token)
+        key, value = keys + offset, values + offset
+        for line in range(0, all_bytes, 64):
+            fetch(value + line)
+        for head in range(heads):
             sums = splat(ZERO)
-            for number in range(vectors):
-                sums = fma(load(query + 4 * LANES * number), read(place + bytes_ * number), sums)
-            score = total(sums) * scale
-            high = max(high, score)
-            put(scores + 4 * token, score)
-        shift, sums = splat(high), splat(ZERO)
+            for number in range(head * vectors, (head + 1) * vectors):
+                sums = fma(load(query + 4 * LANES * number), read(key + READ * number), sums)
+            put(scores + head * step + 4 * token, total(sums) * scale)
+    for head in range(heads):
+        chances = scores + head * step
+        highs = splat(ANY)
         for token in range(0, count, LANES):
-            chance = exp(sub(begin(load(scores + 4 * token), count - token), shift))
-            store(scores + 4 * token, chance)
+            score = begin(load(chances + 4 * token), count - token)
+            store(chances + 4 * token, score)
+            highs = most(score, highs)
+        shift, sums = splat(largest(highs)), splat(ZERO)
+        for token in range(0, count, LANES):
+            chance = exp(sub(load(chances + 4 * token), shift))
+            store(chances + 4 * token, chance)
             sums = add(sums, chance)
         share = ONE / total(sums)
-        number = 0
-        while number < vectors:
-            if vectors - number >= 4:
+        number = head * vectors
+        end = number + vectors
+        while number < end:
+            here, to = values + READ * number, into + 4 * LANES * number
+            if end - number >= 4:
                 one, two, three, four = splat(ZERO), splat(ZERO), splat(ZERO), splat(ZERO)
                 for token in range(count):
-                    chance = splat(get(scores + 4 * token))
-                    place = peek(where + 8 * token) + values + bytes_ * number
+                    chance = splat(get(chances + 4 * token))
+                    place = here + peek(where + 8 * token)
                     one = fma(chance, read(place), one)
-                    two = fma(chance, read(place + bytes_), two)
-                    three = fma(chance, read(place + 2 * bytes_), three)
-                    four = fma(chance, read(place + 3 * bytes_), four)
-                to, part = into + 4 * LANES * number, splat(share)
+                    two = fma(chance, read(place + READ), two)
+                    three = fma(chance, read(place + 2 * READ), three)
+                    four = fma(chance, read(place + 3 * READ), four)
+                part = splat(share)
                 store(to, mul(one, part))
                 store(to + 4 * LANES, mul(two, part))
                 store(to + 8 * LANES, mul(three, part))
@@ -187,16 +202,15 @@ def attention(halves: bool) -> Any:
             else:
                 one = splat(ZERO)
                 for token in range(count):
-                    place = peek(where + 8 * token) + values + bytes_ * number
-                    one = fma(splat(get(scores + 4 * token)), read(place), one)
-                store(into + 4 * LANES * number, mul(one, splat(share)))
+                    chance = splat(get(chances + 4 * token))
+                    one = fma(chance, read(here + peek(where + 8 * token)), one)
+                store(to, mul(one, splat(share)))
                 number += 1
         if weights:
             for token in range(count):
-                put(weights + 4 * token, get(scores + 4 * token) * share)
-
-    attend.__qualname__ = attend.__name__ = "attend_half" if halves else "attend_float"
-    return compiled(attend)
+                put(weights + head * weights_step + 4 * token, get(chances + 4 * token) * share)
 
 
-attend_float, attend_half = attention(False), attention(True)
+ATTENDS = "void(i8,i8,i8,i8,i8,i8,i8,f4,i8,i8,i8,i8)"
+attend_float = compiled(ATTENDS)(variant(_attend, "attend_float", {}))
+attend_half = compiled(ATTENDS)(variant(_attend, "attend_half", {"read": load_half, "READ": 2 * LANES}))

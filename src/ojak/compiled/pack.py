@@ -7,6 +7,7 @@ it are kept beside it. Widths are padded with zeros, which add nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from ojak.compiled.products import BF16, INT8, PANEL, PER_WORD
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 WEIGHTS, WORDS, OUTPUTS, STARTS, SCALES, BIAS = range(6)
 """columns of a Linear's record: addresses, but for how many words a row of activations has and how many outputs there

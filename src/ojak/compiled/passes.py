@@ -33,7 +33,7 @@ norms"""
 COLUMNS = NORMS + 6
 
 
-@compiled
+@compiled("UniTuple(i8,9)(i8[::1],i8,i8)")
 def room(shape, rows, longest):
     """Places of what a pass over `rows` works with, counted in bytes, and how many they are together: states, what a
     part reads, queries with keys and values, contexts, inner states, operands, scores, and addresses of tokens."""
@@ -46,11 +46,11 @@ def room(shape, rows, longest):
     work = inner + 4 * rows * shape[INNER_ROW]
     widest = max(shape[ROW], shape[INNER], shape[HEADS] * shape[PADDED])
     scores = work + 4 * rows * (16 + widest) + 64
-    where = scores + 4 * (longest + LANES)
+    where = scores + 4 * shape[HEADS] * (longest + 2 * LANES)
     return states, read, asked, context, inner, work, scores, where, where + 8 * longest + 64
 
 
-@compiled
+@compiled("void(i8[::1],i8[::1],i8,i8,i8,i8,i8,i8,f4,i8,i8,i8,i8)")
 def through(shape, layer, at, given, given_step, rows, width, work, floor, more, more_step, into, into_step):
     """Rows through the layer at column `at` (see `linear`)."""
     linear(
@@ -59,7 +59,7 @@ def through(shape, layer, at, given, given_step, rows, width, work, floor, more,
     )  # fmt: skip
 
 
-@compiled
+@compiled("void(i8[::1],i8,b1,i8[::1],i8[::1],i8,i8)")
 def look_up(shape, table, halves, ids, places, sinusoid, into):
     """The vectors of `ids` (R), from rows of `ROW` floats or halves, with the sinusoids of their `places`."""
     row_bytes = 4 * shape[ROW]
@@ -74,14 +74,14 @@ def look_up(shape, table, halves, ids, places, sinusoid, into):
             store(into + row * row_bytes + 4 * column, value)
 
 
-@compiled
+@compiled("void(i8[::1],i8,i8,i8)")
 def rotate_heads(shape, place, count, angles):
     """Turns `count` heads side by side."""
     for head in range(count):
         rotate(place + 4 * head * shape[PADDED], shape[HEAD] // 2, angles)
 
 
-@compiled
+@compiled("void(i8[::1],i8[::1],i8,i8,i8,i8,i8,i8)")
 def feed_forward(shape, layer, number, states, rows, read, inner, work):
     """The feed-forward part of a layer, in place."""
     row = 4 * shape[ROW]
@@ -101,7 +101,7 @@ def feed_forward(shape, layer, number, states, rows, read, inner, work):
         norm(states, row, rows, shape[WIDTH], weight, bias, states, row)
 
 
-@compiled
+@compiled("i8(i8[::1],i8[::1],i8,i8,i8,i8)")
 def enter(shape, layer, number, states, rows, read):
     """What a part of a layer reads."""
     if not shape[PRE]:
@@ -111,7 +111,7 @@ def enter(shape, layer, number, states, rows, read):
     return read
 
 
-@compiled
+@compiled("void(i8[::1],i8[::1],i8,i8,i8,i8,i8,i8)")
 def leave(shape, layer, number, at, context, states, rows, work):
     """Adds what a part has found, `context` through the layer at column `at`, to the states."""
     row, width = 4 * shape[ROW], shape[HEADS] * shape[PADDED]
@@ -121,18 +121,18 @@ def leave(shape, layer, number, at, context, states, rows, work):
         norm(states, row, rows, shape[WIDTH], weight, bias, states, row)
 
 
-@compiled
+@compiled("void(i8[::1],i8[::1],i8,i8,i8)")
 def finish(shape, last, states, rows, into):
-    """The last norm, where there is one, into an array (rows,ROW)."""
+    """The last norm, where there is one, into rows of ROW floats."""
     row = 4 * shape[ROW]
     if shape[PRE]:
-        norm(states, row, rows, shape[WIDTH], last[0], last[1], into.ctypes.data, row)
+        norm(states, row, rows, shape[WIDTH], last[0], last[1], into, row)
     else:
         for column in range(0, rows * row, 4 * LANES):
-            store(into.ctypes.data + column, load(states + column))
+            store(into + column, load(states + column))
 
 
-@compiled
+@compiled("void(i8[::1],i8[:,::1],i8[::1],i8,b1,i8[::1],i8[::1],i8[::1],i8[::1],f4[:,::1])")
 def encode(shape, layers, last, words, halves, tables, ids, places, begins, into):
     """The states of sentences' tokens `ids` (R), which have `places` (R) in sentences that begin at `begins` (B+1).
 
@@ -147,7 +147,8 @@ def encode(shape, layers, last, words, halves, tables, ids, places, begins, into
     inner, work, scores, where = inner + base, work + base, scores + base, where + base
     row, width = 4 * shape[ROW], (shape[WIDTH] + LANES - 1) // LANES * LANES
     heads, padded = shape[HEADS], shape[PADDED]
-    joint = 4 * ((3 * heads * padded + 63) // 64 * 64)
+    side = heads * padded
+    joint = 4 * ((3 * side + 63) // 64 * 64)
     scale = np.float32(1 / math.sqrt(shape[HEAD]))
     look_up(shape, words, halves, ids, places, tables[0], states)
     for number in range(len(layers)):
@@ -161,20 +162,17 @@ def encode(shape, layers, last, words, halves, tables, ids, places, begins, into
         for sentence in range(sentences):
             begin, count = begins[sentence], begins[sentence + 1] - begins[sentence]
             for token in range(count):
-                poke(where + 8 * token, asked + (begin + token) * joint)
-            for head in range(heads):
-                here = 4 * head * padded
-                for token in range(begin, begin + count):
-                    query, to = asked + token * joint + here, context + 4 * token * heads * padded + here
-                    keys = 4 * heads * padded + here
-                    values = keys + 4 * heads * padded
-                    attend_float(query, where, count, keys, values, padded, scale, scores, to, 0)
+                poke(where + 8 * token, token * joint)
+            keys = asked + begin * joint + 4 * side
+            for token in range(begin, begin + count):
+                query, to = asked + token * joint, context + 4 * token * side
+                attend_float(query, where, count, keys, keys + 4 * side, heads, padded, scale, scores, to, 0, 0)
         leave(shape, layer, 0, OUT, context, states, rows, work)
         feed_forward(shape, layer, 1, states, rows, read, inner, work)
-    finish(shape, last, states, rows, into)
+    finish(shape, last, states, rows, into.ctypes.data)
 
 
-@compiled
+@compiled("void(i8,i8,i8,i8,b1,i8)")
 def keep(given, step, rows, width, halves, into):
     """Stores rows of `width` floats side by side, in half precision or as they are."""
     for row in range(rows):
@@ -186,10 +184,10 @@ def keep(given, step, rows, width, halves, into):
                 store(into + 4 * (row * width + column), value)
 
 
-@compiled
+@compiled("void(i8[::1],i8[:,::1],i8,i8,i8,b1,i8[::1])")
 def sources(shape, layers, given, step, rows, halves, into):
-    """Keys and values of the source for each layer of the decoder: of `rows` of states, at the addresses `into` (L), as
-    (rows, 2 × HEADS × PADDED)."""
+    """Keys and values of the source for each layer of the decoder: of `rows` of states, at the addresses `into`
+    (L), first all keys (rows, HEADS × PADDED) and then all values."""
     kept = 2 * shape[HEADS] * shape[PADDED]
     joint = (kept + 63) // 64 * 64
     width = (shape[WIDTH] + LANES - 1) // LANES * LANES
@@ -199,20 +197,34 @@ def sources(shape, layers, given, step, rows, halves, into):
     for number in range(len(layers)):
         layer = layers[number]
         through(shape, layer, SOURCE, given, step, rows, width, work, ANY, shape[ZEROS], 0, asked, 4 * joint)
-        keep(asked, 4 * joint, rows, kept, halves, into[number])
+        keep(asked, 4 * joint, rows, kept // 2, halves, into[number])
+        values = into[number] + rows * (kept // 2) * (2 if halves else 4)
+        keep(asked + 2 * kept, 4 * joint, rows, kept // 2, halves, values)
 
 
-@compiled
+@compiled("void(b1,i8,i8,i8,i8,i8,i8,i8,f4,i8,i8,i8,i8)")
+def attend(halves, query, where, count, keys, values, heads, width, scale, scores, into, weights, weights_step):
+    """Attention (see `layers._attend`) over keys and values of half or single precision."""
+    if halves:
+        attend_half(query, where, count, keys, values, heads, width, scale, scores, into, weights, weights_step)
+    else:
+        attend_float(query, where, count, keys, values, heads, width, scale, scores, into, weights, weights_step)
+
+
+@compiled(
+    "void(i8[::1],i8[:,::1],i8[::1],i8,b1,i8[::1],i8[::1],i8,i8,i4[:,::1],i8[::1],i8,i8,i8[::1],i8[::1],i8[::1],f4[::1],i8,f4[:,:,::1])"
+)
 def decode(
-    shape, layers, last, words, halves, tables, ids, length, position, trail, own, capacity, cross, begins, sentence,
-    attention, longest, into,
+    shape, layers, last, words, halves, tables, ids, length, position, trail, own, slots, capacity, cross, begins,
+    sentence, attention, longest, into,
 ):  # fmt: skip
     """The decoder's states after each of the tokens `ids` (N × T, `length` T), at `into`.
 
-    `position` tokens have been read before. The keys and values of row n's token t lie at the addresses `own` (L), in
-    slot `trail[n, t]` of `capacity` tokens; those of the source at `cross` (L), where `sentence` (N) says which and
-    `begins` (B+1) where each begins. Weights go into an array of zeros `attention` (N × T × K × S), unless it is empty,
-    for `longest` (S) source tokens. Rows of a sentence stand side by side.
+    `position` tokens have been read before. The keys of row n's token t lie at the addresses `own` (L), in slot
+    `trail[n, t]` of `slots` slots of `capacity` tokens, and so do the values after all keys; those of the source lie at
+    `cross` (L), where `sentence` (N) says which and `begins` (B+1) where each
+    begins. Weights go into `attention`, zeros (N × T × K × S), unless it is empty, for `longest` (S) source tokens.
+    Rows of a sentence stand side by side.
     """
     rows, count = len(ids), len(sentence)
     longest_side = max(position + length, longest) + LANES
@@ -227,7 +239,7 @@ def decode(
     joint = 4 * ((3 * side + 63) // 64 * 64)
     alone = 4 * ((side + 63) // 64 * 64)
     bytes_ = 2 if halves else 4
-    kept = 2 * side * bytes_  # of a token
+    kept = side * bytes_  # of a token
     scale = np.float32(1 / math.sqrt(shape[HEAD]))
     places = np.empty(rows, np.int64)
     for token in range(rows):
@@ -242,46 +254,40 @@ def decode(
             if shape[ROTARY]:
                 rotate_heads(shape, place, 2 * heads, tables[1] + 4 * shape[HEAD] * places[token])
             slot = own[number] + ((token // length) * capacity + places[token]) * kept
-            keep(place + 4 * side, joint, 1, 2 * side, halves, slot)
+            keep(place + 4 * side, joint, 1, side, halves, slot)
+            keep(place + 8 * side, joint, 1, side, halves, slot + slots * capacity * kept)
+        values = own[number] + slots * capacity * kept
         for one in range(count):
             for token in range(position + length):
-                poke(where + 8 * token, own[number] + (trail[one, token] * capacity + token) * kept)
+                poke(where + 8 * token, (trail[one, token] * capacity + token) * kept)
             for after in range(length):
                 token = one * length + after
-                for head in range(heads):
-                    query, to = asked + token * joint + 4 * head * padded, context + 4 * (token * side + head * padded)
-                    keys, values = head * padded * bytes_, (side + head * padded) * bytes_
-                    seen = position + after + 1
-                    if halves:
-                        attend_half(query, where, seen, keys, values, padded, scale, scores, to, 0)
-                    else:
-                        attend_float(query, where, seen, keys, values, padded, scale, scores, to, 0)
+                query, to, seen = asked + token * joint, context + 4 * token * side, position + after + 1
+                attend(halves, query, where, seen, own[number], values, heads, padded, scale, scores, to, 0, 0)
         leave(shape, layer, 0, OUT, context, states, rows, work)
 
         given = enter(shape, layer, 1, states, rows, read)
         through(shape, layer, QUERY, given, row, rows, width, work, ANY, shape[ZEROS], 0, asked, alone)
         one = 0
         while one < count:
-            # All rows of a sentence read a head's keys and values while they are near.
+            # All rows of a sentence read its keys and values while they are near.
             end = one + 1
             while end < count and sentence[end] == sentence[one]:
                 end += 1
             begin = begins[sentence[one]]
             seen = begins[sentence[one] + 1] - begin
             for token in range(seen):
-                poke(where + 8 * token, cross[number] + (begin + token) * kept)
-            for head in range(heads):
-                keys, values = head * padded * bytes_, (side + head * padded) * bytes_
-                for token in range(one * length, end * length):
-                    query, to = asked + token * alone + 4 * head * padded, context + 4 * (token * side + head * padded)
-                    told = 0
-                    if len(attention):
-                        told = attention.ctypes.data + 4 * longest * ((token * len(layers) + number) * heads + head)
-                    if halves:
-                        attend_half(query, where, seen, keys, values, padded, scale, scores, to, told)
-                    else:
-                        attend_float(query, where, seen, keys, values, padded, scale, scores, to, told)
+                poke(where + 8 * token, (begin + token) * kept)
+            values = cross[number] + begins[-1] * kept
+            for token in range(one * length, end * length):
+                query, to, told = asked + token * alone, context + 4 * token * side, 0
+                if len(attention):
+                    told = attention.ctypes.data + 4 * longest * (token * len(layers) + number) * heads
+                attend(
+                    halves, query, where, seen, cross[number], values, heads, padded, scale, scores, to, told,
+                    4 * longest,
+                )  # fmt: skip
             one = end
         leave(shape, layer, 1, CROSS, context, states, rows, work)
         feed_forward(shape, layer, 2, states, rows, read, inner, work)
-    finish(shape, last, states, rows, into)
+    finish(shape, last, states, rows, into.ctypes.data)

@@ -6,6 +6,7 @@ outputs, word after word, so that they are read from first to last; a tile of a 
 until its sums are whole, and is scaled, cut and added to there before it is written.
 """
 
+# mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
 
 from functools import cache
@@ -14,7 +15,7 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite import ir
 
-from ojak.compiled.compiler import called_by_address
+from ojak.compiled.compiler import SETTINGS, called_by_address, variant
 from ojak.compiled.vectors import FLOAT, INT, address, at, library, nothing, number, operation
 
 FP32, BF16, INT8 = 0, 1, 2
@@ -22,9 +23,12 @@ KINDS = ("fp32", "bf16", "int8")
 PER_WORD = (1, 2, 4)
 """how many numbers of each kind a word holds"""
 
-_features = llvm.get_host_cpu_features()
-WIDE = bool(_features.get("avx512f", False))
-SERVES = (True, bool(_features.get("avx512bf16", False)), bool(_features.get("avx512vnni", False)))
+_told = SETTINGS.CPU_FEATURES  # what numba compiles for: this processor, unless it is told otherwise
+_features = {name for name, there in llvm.get_host_cpu_features().items() if there}
+if _told is not None:
+    _features = {name[1:] for name in _told.split(",") if name.startswith("+")}
+WIDE = "avx512f" in _features
+SERVES = (True, "avx512bf16" in _features, "avx512vnni" in _features)
 """which kinds the processor has instructions for"""
 
 LANES, VECTORS = (16, 4) if WIDE else (8, 2)
@@ -135,49 +139,50 @@ def tile(kind: int, rows: int) -> Any:
     return operation(nothing, *[address] * 8, number, *[address] * 4)(write)
 
 
+six = four = two = one = tile(FP32, 1)  # names that `product` gives a meaning to
 COUNTS = 15
 """arguments of a product, all of them addresses, bytes and counts but the floor, which comes as `FLOOR`th"""
 FLOOR = 10
 
 
+def _whole(
+    given, given_step, rows, weights, words, outputs, starts, row_scales, scales, bias, floor, more, more_step, into,
+    into_step,
+):  # fmt: skip
+    """All tiles of a product, panel after panel; `six`, `four`, `two` and `one` make those of so many rows."""
+    for panel in range(outputs // PANEL):
+        place = panel * 4 * PANEL
+        w, s, c, b = weights + place * words, starts + place, scales + place, bias + place
+        row = 0
+        while row < rows:
+            left = rows - row
+            g, r, i = given + row * given_step, row_scales + 4 * row, into + row * into_step + place
+            m = more
+            if more_step:
+                m += row * more_step + place
+            if left >= ROWS:
+                six(g, given_step, w, words, s, r, c, b, floor, m, more_step, i, into_step)
+                row += ROWS
+            elif left >= 4:
+                four(g, given_step, w, words, s, r, c, b, floor, m, more_step, i, into_step)
+                row += 4
+            elif left >= 2:
+                two(g, given_step, w, words, s, r, c, b, floor, m, more_step, i, into_step)
+                row += 2
+            else:
+                one(g, given_step, w, words, s, r, c, b, floor, m, more_step, i, into_step)
+                row += 1
+
+
 @cache
 def product(kind: int) -> int:
-    """The address of the machine code that makes all tiles of a product of this kind; see `multiply`.
+    """The address of the machine code that makes a product of this kind (see `multiply`).
 
     It is told by its address so that it is made once, and not into every function that multiplies.
     """
-    six, four, two, one = (tile(kind, rows) for rows in (ROWS, 4, 2, 1))
-
-    def whole(
-        given, given_step, rows, weights, words, outputs, starts, row_scales, scales, bias, floor, more, more_step,
-        into, into_step,
-    ):  # type: ignore[no-untyped-def]  # fmt: skip
-        for panel in range(outputs // PANEL):
-            place = panel * 4 * PANEL
-            w, s, c, b = weights + place * words, starts + place, scales + place, bias + place
-            row = 0
-            while row < rows:
-                left = rows - row
-                g, r, i = given + row * given_step, row_scales + 4 * row, into + row * into_step + place
-                m = more
-                if more_step:
-                    m += row * more_step + place
-                if left >= ROWS:
-                    six(g, given_step, w, words, s, r, c, b, floor, m, more_step, i, into_step)
-                    row += ROWS
-                elif left >= 4:
-                    four(g, given_step, w, words, s, r, c, b, floor, m, more_step, i, into_step)
-                    row += 4
-                elif left >= 2:
-                    two(g, given_step, w, words, s, r, c, b, floor, m, more_step, i, into_step)
-                    row += 2
-                else:
-                    one(g, given_step, w, words, s, r, c, b, floor, m, more_step, i, into_step)
-                    row += 1
-
-    whole.__qualname__ = whole.__name__ = f"multiply_{KINDS[kind]}"
-    arguments = [address] * COUNTS
-    arguments[FLOOR] = number
+    tiles = {name: tile(kind, rows) for name, rows in (("six", ROWS), ("four", 4), ("two", 2), ("one", 1))}
+    arguments = [*[address] * FLOOR, number, *[address] * (COUNTS - FLOOR - 1)]
+    whole = variant(_whole, f"product_{KINDS[kind]}", tiles)
     return int(called_by_address(nothing(*arguments))(whole).address)
 
 

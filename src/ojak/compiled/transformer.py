@@ -39,8 +39,8 @@ class Store:
     is written twice: a state that finds tokens beyond its own (another went on from here) begins a store of its own.
     """
 
-    def __init__(self, layers: int, kept: int, halves: bool) -> None:
-        self.layers, self.kept, self.type = layers, kept, np.float16 if halves else np.float32
+    def __init__(self, layers: int, side: int, halves: bool) -> None:
+        self.layers, self.side, self.type = layers, side, np.float16 if halves else np.float32
         self.slots = self.capacity = self.written = 0
         self.arrays: list[Array] = []
         self.addresses = np.zeros(layers, np.int64)
@@ -54,21 +54,21 @@ class Store:
         if self.written == position and rows <= self.slots:  # it has become too short
             other = self._new(self.slots, max(length, 2 * self.capacity))
             for array, old in zip(other.arrays, self.arrays, strict=True):
-                array[:, :position] = old[:, :position]
+                array[:, :, :position] = old[:, :, :position]
         else:
             other = self._new(rows, max(length, self.capacity, FIRST))
             if position:
                 places = np.arange(position)
                 for array, old in zip(other.arrays, self.arrays, strict=True):
-                    array[:, :position] = old[trail[:, :position], places]
+                    array[:, :, :position] = old[:, trail[:, :position], places]
             trail[:, :position] = np.arange(rows, dtype=np.int32)[:, None]
         other.written = length
         return other
 
     def _new(self, slots: int, capacity: int) -> Store:
-        other = Store(self.layers, self.kept, self.type is np.float16)
+        other = Store(self.layers, self.side, self.type is np.float16)
         other.slots, other.capacity = slots, capacity
-        other.arrays = [np.empty((slots, capacity, self.kept), self.type) for _ in range(self.layers)]
+        other.arrays = [np.empty((2, slots, capacity, self.side), self.type) for _ in range(self.layers)]
         other.addresses = np.array([array.ctypes.data for array in other.arrays], np.int64)
         return other
 
@@ -110,7 +110,8 @@ def _padded(weight: Tensor, heads: int, padded: int) -> Tensor:
     by_head = weight.detach().float().unflatten(0, (heads, -1))
     room = by_head.new_zeros(heads, padded, *by_head.shape[2:])
     room[:, : by_head.shape[1]] = by_head
-    return room.flatten(0, 1)
+    flat: Tensor = room.flatten(0, 1)
+    return flat
 
 
 class CompiledTransformer(Seq2Seq):
@@ -227,13 +228,13 @@ class CompiledTransformer(Seq2Seq):
         real = memory.keep.numpy()
         given, step = padded_rows(memory.states[memory.keep])
         begins = np.concatenate([[0], real.sum(1).cumsum()])
-        layers, rows, kept = len(self._tables[1]), len(given), 2 * self.side
-        held = tuple(np.empty((rows, kept), np.float16 if self.halves else np.float32) for _ in range(layers))
+        layers, rows = len(self._tables[1]), len(given)
+        held = tuple(np.empty((2, rows, self.side), np.float16 if self.halves else np.float32) for _ in range(layers))
         addresses = np.array([array.ctypes.data for array in held], np.int64)
         passes.sources(self._shape, self._tables[1], given.data_ptr(), step, rows, self.halves, addresses)
         source = Source(begins, real.shape[1], addresses, held)
         sentences = np.arange(len(real))
-        store = Store(layers, kept, self.halves)
+        store = Store(layers, self.side, self.halves)
         return CompiledState(sentences, np.zeros((len(real), 0), np.int32), source, store, 0)
 
     def advance(self, tokens: Tensor, state: State, attend: bool | str = False) -> tuple[Decoded, CompiledState]:
@@ -246,15 +247,15 @@ class CompiledTransformer(Seq2Seq):
         trail[:, position:] = np.arange(rows, dtype=np.int32)[:, None]
         ids = tokens.numpy().astype(np.int64, copy=False).ravel()
         longest = state.source.longest
-        weights = np.zeros((rows, length, len(self.views), longest) if attend else 0, np.float32)
+        weights = np.zeros(rows * length * len(self.views) * longest if attend else 0, np.float32)
         states = np.empty((rows, length, self.row), np.float32)
         passes.decode(
             self._shape, self._tables[1], self._last[1], self._vectors[1], self.halves, self._place_tables, ids, length,
-            position, trail, store.addresses, store.capacity, state.source.addresses, state.source.begins,
+            position, trail, store.addresses, store.slots, store.capacity, state.source.addresses, state.source.begins,
             state.sentence, weights, longest, states,
         )  # fmt: skip
         after = CompiledState(state.sentence, trail, state.source, store, end)
-        told = torch.from_numpy(weights) if attend else None
+        told = torch.from_numpy(weights).view(rows, length, -1, longest) if attend else None
         if told is not None and isinstance(attend, str):
             view = self.views.index(attend)
             told = told[:, :, view : view + 1]
@@ -299,7 +300,8 @@ class CompiledOutput(Output):
         logits(
             self._kind, self._product, self._record, given.data_ptr(), step, len(given), width, self._at_zeros, found,
         )  # fmt: skip
-        return torch.from_numpy(found)[:, : self.words].unflatten(0, states.shape[:-1])
+        by_row: Tensor = torch.from_numpy(found)[:, : self.words].unflatten(0, states.shape[:-1])
+        return by_row
 
     def likeliest(
         self, states: Tensor, count: int, barred: Tensor | None = None, sentence: Tensor | None = None

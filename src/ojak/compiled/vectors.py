@@ -6,6 +6,7 @@ is told by addresses (integers, in bytes), so that the weights of a whole model 
 vector in pieces where the processor's own are shorter.
 """
 
+# mypy: disable-error-code="no-untyped-call"
 from __future__ import annotations
 
 import inspect
@@ -192,6 +193,12 @@ def most(builder: Any, one: Any, other: Any) -> Any:
     return builder.select(builder.fcmp_ordered(">", one, other), one, other)
 
 
+@operation(vector, vector, vector)
+def least(builder: Any, one: Any, other: Any) -> Any:
+    """The smaller of each two."""
+    return builder.select(builder.fcmp_ordered("<", one, other), one, other)
+
+
 @operation(vector, vector)
 def size(builder: Any, value: Any) -> Any:
     """Without signs."""
@@ -234,27 +241,35 @@ def begin(builder: Any, value: Any, count: Any) -> Any:
 
 @operation(vector, vector)
 def exp(builder: Any, value: Any) -> Any:
-    """e to the power of each, to 2 units in the last place; 0 below −87, and for −∞.
+    """e to the power of each, which must not be above 88, to 2 units in the last place; below −87 it is as at −87.
 
     exp(x) = 2^n exp(r) with n the whole number next to x / ln 2, and exp(r), |r| ≤ ln 2 / 2, by a polynomial (Cody and
     Waite 1980; the Taylor polynomial of degree 7 is as good as the type there).
     """
-    low = builder.fcmp_ordered("<", value, constant(-87.0))
-    bounded = builder.select(low, constant(-87.0), value)
-    bounded = builder.select(builder.fcmp_ordered(">", bounded, constant(88.0)), constant(88.0), bounded)
-    whole = library(builder, "llvm.rint.v16f32", FLOATS, builder.fmul(bounded, constant(1.4426950408889634)))
 
     def fused(one: Any, other: Any, more: Any) -> Any:
         return library(builder, "llvm.fma.v16f32", FLOATS, one, other, more)
 
+    least = constant(-87.0)
+    bounded = builder.select(builder.fcmp_ordered(">", value, least), value, least)
+    whole = library(builder, "llvm.rint.v16f32", FLOATS, builder.fmul(bounded, constant(1.4426950408889634)))
     rest = fused(whole, constant(-0.693359375), bounded)  # ln 2 in two parts, the first of few bits
     rest = fused(whole, constant(2.12194440e-4), rest)
     found = constant(1 / 5040)
     for divisor in (720, 120, 24, 6, 2, 1, 1):
         found = fused(found, rest, constant(1 / divisor))
-    power = builder.add(builder.fptosi(whole, INTS), ir.Constant(INTS, [127] * LANES))
-    power = builder.bitcast(builder.shl(power, ir.Constant(INTS, [23] * LANES)), FLOATS)
-    return builder.select(low, constant(0.0), builder.fmul(found, power))
+    power = builder.shl(builder.fptosi(whole, INTS), ir.Constant(INTS, [23] * LANES))
+    return builder.bitcast(builder.add(builder.bitcast(found, INTS), power), FLOATS)
+
+
+@operation(nothing, address)
+def fetch(builder: Any, place: Any) -> None:
+    """Asks for the line of memory at an address before it is wanted."""
+    kind = ir.IntType(8).as_pointer()
+    numbers = [ir.Constant(INT, value) for value in (0, 3, 1)]  # to read, to be kept near, data
+    signature = ir.FunctionType(ir.VoidType(), [kind, INT, INT, INT])
+    function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
+    builder.call(function, [builder.inttoptr(place, kind), *numbers])
 
 
 @operation(nothing, address, vector, number)

@@ -36,7 +36,7 @@ AT_FIRST = len(SPECIALS)
 """the specials stand before all other words; of them only the end may be said"""
 
 
-@compiled
+@compiled("void(i8,i8,i8[::1],i8,i8,i8,i8,i8,f4[:,::1])")
 def logits(kind, product, record, given, given_step, rows, width, zeros, into):
     """Logits of `rows` of states, for all outputs of the layer, padding included, into an array (rows, OUTPUTS)."""
     space = np.empty(4 * rows * (16 + width) + 64, np.uint8)
@@ -47,7 +47,7 @@ def logits(kind, product, record, given, given_step, rows, width, zeros, into):
     )  # fmt: skip
 
 
-@compiled
+@compiled("void(i8,i8,i8[::1],i8,i8,i8,i8,i8,i8,f4[:,::1],i8[::1],f4[:,::1],i8[:,::1],f4[::1])")
 def likeliest(kind, product, record, given, given_step, rows, width, zeros, words, barred, sentence, scores, best, end):
     """The likeliest of `words` words for each of `rows` of states, the first of equals first, into `best` (rows,C) with
     their log-probabilities in `scores` (rows,C), and the log-probability of the end into `end` (rows).

@@ -66,5 +66,11 @@ class Live:
 
     def select(self, rows: Tensor) -> Live:
         """The chosen rows."""
-        parts = (self.sentence, self.tokens, self.scores, self.said, self.trail)
-        return Live(*(part[rows] for part in parts), None if self.coverage is None else self.coverage[rows])
+        return Live(
+            self.sentence[rows],
+            self.tokens[rows],
+            self.scores[rows],
+            self.said[rows],
+            self.trail[rows],
+            None if self.coverage is None else self.coverage[rows],
+        )
