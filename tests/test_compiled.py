@@ -267,6 +267,16 @@ def test_rows_are_selected_and_reordered_and_may_branch(kind: int) -> None:
 
 
 @torch.inference_mode()
+def test_many_rows_keep_their_room() -> None:
+    """Room of megabytes goes back to the system when it is freed: who writes into it after that is killed."""
+    torch.manual_seed(1)
+    model = build(TransformerConfig(encoder_layers=1, decoder_layers=1), 100, 100).eval()
+    mine = face.compiled(model, "fp32")
+    source, target = torch.randint(4, 100, (300, 20)), torch.randint(4, 100, (300, 2))
+    close(mine(source, target).states, model(source, target).states)
+
+
+@torch.inference_mode()
 def test_long_targets_find_room() -> None:
     """Token after token, over more than there is room for at first, with rows that leave and come back double."""
     model, fast = pair("transformer-pre-rotary-swiglu")
