@@ -125,7 +125,8 @@ def test_the_top_module_imports_its_names_when_asked_only() -> None:
 def test_architectures_are_named_in_one_place() -> None:
     naming = {one.of for one in ALL if one.what in ("ojak.model.recurrent", "ojak.model.transformer")}
     # What an engine or a layout of others is made from is told by the Transformer itself.
-    about = {"ojak.export.ctranslate2", "ojak.export.marian", "ojak.compiled", "ojak.compiled.transformer"}
+    about = {"ojak.export.ctranslate2", "ojak.export.marian", "ojak.compiled"}
+    about |= {"ojak.compiled.transformer", "ojak.compiled.recurrent"}
     assert naming - about == {"ojak.model.build"}
 
 

@@ -27,7 +27,7 @@ def _cache() -> str:
     return str(base / "ojak" / "compiled" / content)
 
 
-def compiled(signature: str) -> Callable[[Callable[..., Any]], Any]:
+def compiled(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     """The function as machine code of these types (`i8` an integer or address, `f4` a float, `[::1]` an array).
 
     It is made when its module is imported, and kept on disk. It runs without Python's lock, so threads run side by

@@ -43,7 +43,8 @@ def padded_parts(values: Tensor, parts: int, width: int) -> Tensor:
     by_part = values.detach().float().unflatten(0, (parts, -1))
     room = by_part.new_zeros(parts, width, *by_part.shape[2:])
     room[:, : by_part.shape[1]] = by_part
-    return room.flatten(0, 1)
+    flat: Tensor = room.flatten(0, 1)
+    return flat
 
 
 def bf16(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:

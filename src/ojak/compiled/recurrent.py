@@ -124,11 +124,8 @@ class CompiledRecurrent(Seq2Seq):
             net += self._linear(cell.recurrent.weight, cell.recurrent.bias, self._gates, [config.width])
         self._net = np.array(net, np.int64)
         scorer = steps.NONE if model.scorer is None else steps.ADDITIVE if additive else steps.DOT
-        self._shape = self._told(
-            self._cells, scorer=scorer, before=model.before, feeds=config.input_feeding, context_at=context_at,
-            word_at=word_at, joint=joint,
-        )  # fmt: skip
-        self._reading = self._told(up(self._half, LANES))
+        self._shape = self._told(self._cells, scorer, model.before, config.input_feeding, context_at, word_at, joint)
+        self._reading = self._told(up(self._half, LANES), 0, 0, 0, 0, 0, 0)
         vectors = [words.weight.detach().float() * words.scale for words in (model.source, model.target)]
         self._words = [_padded(one.numpy(), self._embedding) for one in vectors]
         packed = Linear.of(kind, model.project.weight, model.project.bias)
@@ -136,13 +133,11 @@ class CompiledRecurrent(Seq2Seq):
         self._output = CompiledOutput(packed, model.words, self.width, kind)
         self.eval()
 
-    def _told(self, cells: int, **others: int) -> npt.NDArray[np.int64]:
+    def _told(self, cells: int, *looking: int) -> npt.NDArray[np.int64]:
         """The shape of the decoder, or of the encoder, as the passes want it."""
-        told = dict.fromkeys(("scorer", "before", "feeds", "context_at", "word_at", "joint"), 0) | others
-        widths = [cells, self._state, self._embedding, self._readout]
-        return np.array(
-            [self._which, self.kind, product(self.kind), self._zeros.ctypes.data, *widths, *told.values()], np.int64
-        )
+        product_at, zeros = product(self.kind), int(self._zeros.ctypes.data)
+        widths = cells, self._state, self._embedding, self._readout
+        return np.array([self._which, self.kind, product_at, zeros, *widths, *looking], np.int64)
 
     def _linear(self, weight: Tensor, bias: Tensor | None, gates: int, parts: Sequence[int]) -> list[int]:
         """Packs a layer: outputs of each gate, and inputs of each part, with zeros up to whole vectors."""
@@ -179,7 +174,7 @@ class CompiledRecurrent(Seq2Seq):
                 into = found.ctypes.data + 4 * direction * cells
                 steps.read(
                     self._reading, record, order, begins, width, given.ctypes.data, gates.ctypes.data, 4 * wide,
-                    direction, into, 4 * self._directions * cells, space.ctypes.data,
+                    direction == 1, into, 4 * self._directions * cells, space.ctypes.data,
                 )  # fmt: skip
             plain = found[:, :, : self._half].reshape(tokens, -1)
             given, width = _padded(plain, self._state), self._state

@@ -22,6 +22,7 @@ from ojak.compiled.vectors import (
     store,
     sub,
     total,
+    vector,
 )
 
 RNN, GRU, LSTM = range(3)
@@ -44,21 +45,21 @@ ENTRY, RECURRENT = 0, RECORD
 """of a layer"""
 
 
-@compiled
+@compiled(vector(vector))
 def sigmoid(value):
     """1 / (1 + e^-x) of each"""
     one = splat(ONE)
     return div(one, add(one, exp(sub(splat(ZERO), value))))
 
 
-@compiled
+@compiled(vector(vector))
 def tanh(value):
     """tanh of each, to 1e-7 of 1"""
     half = sigmoid(add(value, value))
     return sub(add(half, half), splat(ONE))
 
 
-@compiled
+@compiled("void(i8,i8,i8,i8,i8,i8)")
 def cell(which, given, past, width, hidden, memory):
     """The next state of one row, in place: gates from the input and from the last state, `width` floats each in torch's
     order (see `model.cell`)."""
@@ -82,26 +83,26 @@ def cell(which, given, past, width, hidden, memory):
             store(state, mul(out, tanh(kept)))
 
 
-@compiled
+@compiled("void(i8[::1],i8[::1],i8,i8,i8,i8,i8,i8,i8)")
 def through(shape, net, at, given, width, rows, work, into, step):
     """Rows of `width` floats, one after another, through the layer whose record begins at column `at`."""
     linear(shape[KIND], shape[PRODUCT], net, at, given, 4 * width, rows, width, work, ANY, shape[ZEROS], 0, into, step)
 
 
-@compiled
+@compiled("void(i8[::1],i8[::1],i8,i8,i8,i8,i8,i8,i8)")
 def added(shape, net, at, given, width, rows, work, into, step):
     """The same, added to what is there."""
     linear(shape[KIND], shape[PRODUCT], net, at, given, 4 * width, rows, width, work, ANY, into, step, into, step)
 
 
-@compiled
+@compiled("void(i8,i8,i8)")
 def copy(given, width, into):
     """`width` floats."""
     for column in range(0, 4 * width, 4 * LANES):
         store(into + column, load(given + column))
 
 
-@compiled
+@compiled("void(i8[::1],i8[::1],i8[::1],i8[::1],i8,i8,i8,i8,b1,i8,i8,i8)")
 def read(shape, layer, order, begins, width, given, gates, gates_step, backward, into, into_step, space):
     """One layer of the encoder in one direction: rows of tokens `given`, those of each sentence one after another from
     `begins` (B+1) on; their gates by the input go to `gates`, the states after each token to `into`.
@@ -132,9 +133,24 @@ def read(shape, layer, order, begins, width, given, gates, gates_step, backward,
             copy(here, cells, into + token * into_step)
 
 
-@compiled
+@compiled("void(i8[::1],i8[::1],i8,i8,i8,i8,i8[::1],i8[::1],i8,i8,i8,i8,i8,i8,i8,i8)")
 def look(
-    shape, net, query, rows, keys, states, begins, sentence, vector, scores, asked, context, step, told, told_step, work
+    shape,
+    net,
+    query,
+    rows,
+    keys,
+    states,
+    begins,
+    sentence,
+    additive,
+    scores,
+    asked,
+    context,
+    step,
+    told,
+    told_step,
+    work,
 ):
     """The contexts of `rows` of queries at `context`, `step` bytes apart, and where `told` is not 0 the weights."""
     width, wide = shape[WIDTH], shape[STATE]
@@ -151,7 +167,7 @@ def look(
             key, sums = keys + 4 * (first + token) * width, splat(ZERO)
             for column in range(0, 4 * width, 4 * LANES):
                 if shape[SCORER] == ADDITIVE:
-                    sums = fma(tanh(add(load(question + column), load(key + column))), load(vector + column), sums)
+                    sums = fma(tanh(add(load(question + column), load(key + column))), load(additive + column), sums)
                 else:
                     sums = fma(load(question + column), load(key + column), sums)
             score = total(sums)
@@ -173,9 +189,9 @@ def look(
                 put(told + row * told_step + 4 * token, get(scores + 4 * token) * share)
 
 
-@compiled
+@compiled("void(i8[::1],i8[::1],i8,i8[::1],i8,i8[::1],i8[::1],i8,i8,i8,i8,i8,i8[::1],i8[::1],i8,i8,i8,i8,i8,i8)")
 def say(
-    shape, net, words, ids, length, hidden, memory, feed, keys, states, summary, constant, begins, sentence, vector,
+    shape, net, words, ids, length, hidden, memory, feed, keys, states, summary, constant, begins, sentence, additive,
     attention, longest, into, into_step, space,
 ):  # fmt: skip
     """The read-outs after each of the tokens `ids` (N × T, `length` T), at `into`.
@@ -216,7 +232,7 @@ def say(
             told += 4 * after * longest
         if shape[BEFORE]:
             look(
-                shape, net, top, rows, keys, states, begins, sentence, vector, scores, asked, context, 4 * wide, told,
+                shape, net, top, rows, keys, states, begins, sentence, additive, scores, asked, context, 4 * wide, told,
                 4 * length * longest, work,
             )  # fmt: skip
             added(shape, net, EXTRA, context, wide, rows, work, gates, gates_step)
@@ -235,7 +251,7 @@ def say(
                 )  # fmt: skip
         if shape[SCORER] and not shape[BEFORE]:
             look(
-                shape, net, top, rows, keys, states, begins, sentence, vector, scores, asked, context, 4 * wide, told,
+                shape, net, top, rows, keys, states, begins, sentence, additive, scores, asked, context, 4 * wide, told,
                 4 * length * longest, work,
             )  # fmt: skip
         for row in range(rows):
@@ -255,7 +271,7 @@ def say(
                 copy(to, read_width, feed + 4 * row * read_width)
 
 
-@compiled
+@compiled("i8(i8[::1],i8,i8)")
 def room(shape, rows, longest):
     """Bytes that `say` works in."""
     count = 1 if shape[CELL] == RNN else 3 if shape[CELL] == GRU else 4
