@@ -292,6 +292,17 @@ def test_long_targets_find_room() -> None:
             close(decoded.states, right)
 
 
+@torch.inference_mode()
+def test_room_to_work_in_is_kept_while_it_is_used() -> None:
+    """So much room that freeing it takes it out of the process: whoever went on to use it would be killed."""
+    torch.manual_seed(1)
+    sizes = {"width": 64, "heads": 1, "feed_forward": 16384, "encoder_layers": 1, "decoder_layers": 1}
+    model = build(TransformerConfig.model_validate(sizes), zoo.VOCABULARY, zoo.VOCABULARY, False).eval()
+    fast = CompiledTransformer(model, FP32)  # type: ignore[arg-type]
+    source, target = zoo.ragged(lengths=(10,) * 40), targets(40, 10)
+    close(model(source, target).states, fast(source, target).states)
+
+
 # Words
 
 

@@ -19,7 +19,7 @@ from ojak.compiled.layers import (
     rotate,
 )
 from ojak.compiled.pack import RECORD
-from ojak.compiled.vectors import LANES, add, load, load_half, poke, store, store_half
+from ojak.compiled.vectors import LANES, add, hold, load, load_half, poke, store, store_half
 
 WIDTH, ROW, HEADS, HEAD, PADDED, INNER, INNER_ROW, PRE, ROTARY, ACTIVATION, KIND, PRODUCT, ZEROS = range(13)
 """what a model's shape tells: width, floats from row to row, heads, width of one and the same padded, inner width
@@ -170,7 +170,7 @@ def encode(shape, layers, last, words, halves, tables, ids, places, begins, into
         leave(shape, layer, 0, OUT, context, states, rows, work)
         feed_forward(shape, layer, 1, states, rows, read, inner, work)
     finish(shape, last, states, rows, into.ctypes.data)
-    space[0] = 0  # numba frees an array after its last use, and of addresses it knows nothing
+    hold(space)
 
 
 @compiled("void(i8,i8,i8,i8,b1,i8)")
@@ -201,7 +201,7 @@ def sources(shape, layers, given, step, rows, halves, into):
         keep(asked, 4 * joint, rows, kept // 2, halves, into[number])
         values = into[number] + rows * (kept // 2) * (2 if halves else 4)
         keep(asked + 2 * kept, 4 * joint, rows, kept // 2, halves, values)
-    space[0] = 0  # numba frees an array after its last use, and of addresses it knows nothing
+    hold(space)
 
 
 @compiled("void(b1,i8,i8,i8,i8,i8,i8,i8,f4,i8,i8,i8,i8)")
@@ -293,4 +293,4 @@ def decode(
         leave(shape, layer, 1, CROSS, context, states, rows, work)
         feed_forward(shape, layer, 2, states, rows, read, inner, work)
     finish(shape, last, states, rows, into.ctypes.data)
-    space[0] = 0  # numba frees an array after its last use, and of addresses it knows nothing
+    hold(space)

@@ -19,6 +19,7 @@ from ojak.compiled.vectors import (
     exp,
     first,
     get,
+    hold,
     largest,
     load,
     most,
@@ -45,7 +46,7 @@ def logits(kind, product, record, given, given_step, rows, width, zeros, into):
         kind, product, record, 0, given, given_step, rows, width, space.ctypes.data, ANY, zeros, 0, into.ctypes.data,
         step,
     )  # fmt: skip
-    space[0] = 0  # numba frees an array after its last use, and of addresses it knows nothing
+    hold(space)
 
 
 @compiled("void(i8,i8,i8[::1],i8,i8,i8,i8,i8,i8,f4[:,::1],i8[::1],f4[:,::1],i8[:,::1],f4[::1])")
@@ -123,4 +124,4 @@ def likeliest(kind, product, record, given, given_step, rows, width, zeros, word
         end[row] -= whole
         for place in range(count):
             scores[row, place] -= whole
-    space[0] = 0  # numba frees an array after its last use, and of addresses it knows nothing
+    hold(space)
