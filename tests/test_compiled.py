@@ -24,6 +24,7 @@ import ojak
 from ojak import compiled as face
 from ojak.compiled import layers, pack, products, vectors
 from ojak.compiled.compiler import compiled
+from ojak.compiled.recurrent import CompiledRecurrent
 from ojak.compiled.transformer import CompiledTransformer
 from ojak.config import TransformerConfig
 from ojak.errors import UseError
@@ -313,7 +314,7 @@ def test_room_to_work_in_is_kept_while_it_is_used() -> None:
 def test_likeliest_words_are_those_of_all_log_probabilities(
     kind: int, rows: int, words: int, count: int, some_barred: bool, seed: int
 ) -> None:
-    from ojak.compiled.transformer import CompiledOutput
+    from ojak.compiled.output import CompiledOutput
     from ojak.model.seam import Output
 
     generator = torch.Generator().manual_seed(seed)
@@ -337,7 +338,7 @@ def test_likeliest_words_are_those_of_all_log_probabilities(
 
 @torch.inference_mode()
 def test_of_equals_the_first_comes_first() -> None:
-    from ojak.compiled.transformer import CompiledOutput
+    from ojak.compiled.output import CompiledOutput
 
     fast = CompiledOutput(pack.Linear.of(FP32, torch.zeros(700, 16), None), 700, 16, FP32)
     found = fast.likeliest(torch.ones(2, 16), 5)
@@ -420,16 +421,17 @@ TEXTS = [" ".join(words) for words in ([*tiny.WORDS[:5]], [*tiny.WORDS[3:]], ["a
 
 
 @pytest.mark.parametrize("precision", [products.KINDS[kind] for kind in KINDS])
-def test_precisions_translate_alike(runs: dict[str, Path], precision: str) -> None:
-    exact = ojak.load(runs["transformer"], precision="exact").translate(TEXTS)
-    maker = ojak.load(runs["transformer"], precision=precision, workers=2)  # type: ignore[arg-type]
+@pytest.mark.parametrize("name", ["transformer", "recurrent"])
+def test_precisions_translate_alike(runs: dict[str, Path], name: str, precision: str) -> None:
+    exact = ojak.load(runs[name], precision="exact").translate(TEXTS)
+    maker = ojak.load(runs[name], precision=precision, workers=2)  # type: ignore[arg-type]
     found = maker.translate(TEXTS, attention=True)
     same = sum(one.text == other.text for one, other in zip(exact, found, strict=True))
     assert same == len(TEXTS) if precision == "fp32" else same > 0.7 * len(TEXTS)
     for one, other in zip(exact, found, strict=True):
         if one.text == other.text:
             assert one.score == pytest.approx(other.score, abs={"fp32": 1e-3, "bf16": 0.1, "int8": 0.5}[precision])
-    single = ojak.load(runs["transformer"], precision=precision, workers=1)  # type: ignore[arg-type]
+    single = ojak.load(runs[name], precision=precision, workers=1)  # type: ignore[arg-type]
     assert [one.text for one in single.translate(TEXTS)] == [one.text for one in found]
     forced = single.force(TEXTS[:3], [one.text for one in found[:3]])
     assert [one.score for one in forced] == pytest.approx([one.score for one in found[:3]], abs=1e-3)
@@ -447,13 +449,11 @@ def test_auto_compiles_what_it_can_and_looking_inside_is_plain(runs: dict[str, P
         )
     assert [token.text for token in maker.stream("ab cd ef")] == [token.text for token in exact.stream("ab cd ef")]
     recurrent = ojak.load(runs["recurrent"])
-    assert isinstance(recurrent, ojak.Translator) and not isinstance(recurrent.model, CompiledTransformer)
+    assert isinstance(recurrent, ojak.Translator) and isinstance(recurrent.model, CompiledRecurrent)
 
 
 def test_what_cannot_be_had_is_refused(runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UseError, match="int8 needs a single Transformer, but this is another"):
-        ojak.load(runs["recurrent"], precision="int8")
-    with pytest.raises(UseError, match="bf16 needs a single Transformer"):
+    with pytest.raises(UseError, match="bf16 needs a single model, but these are several"):
         ojak.load(runs["transformer"], ensemble=[runs["transformer"]], precision="bf16")
     assert isinstance(ojak.load(runs["transformer"], ensemble=[runs["transformer"]]), ojak.Translator)
     with pytest.raises(UseError, match="fp32 needs a CPU, but the device is cuda"):
@@ -481,8 +481,9 @@ def test_the_command_line_takes_a_precision(runs: dict[str, Path], capsys: pytes
         assert main(words) == 0
         told[precision] = capsys.readouterr().out
     assert told["exact"] == told["fp32"] and told["exact"].count("\n") == 2
-    assert main(["translate", str(runs["recurrent"]), str(text), "--precision", "int8"]) == 2
-    assert "int8 needs a single Transformer" in capsys.readouterr().err
+    both = ["translate", str(runs["recurrent"]), "--ensemble", str(runs["recurrent"]), str(text)]
+    assert main([*both, "--precision", "fp32"]) == 2
+    assert "fp32 needs a single model" in capsys.readouterr().err
 
 
 PORTABLE = """

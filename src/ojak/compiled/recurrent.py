@@ -14,16 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from ojak.compiled import steps
-from ojak.compiled.pack import Linear, Table, aligned, padded_parts, up
+from ojak.compiled.output import Compiled
+from ojak.compiled.pack import Table, aligned, padded_parts, up
 from ojak.compiled.products import product
 from ojak.compiled.steps import GATES
-from ojak.compiled.transformer import CompiledOutput
 from ojak.compiled.vectors import LANES
 from ojak.config import RecurrentConfig
 from ojak.model.attention import Additive, General, ScaledDot
 from ojak.model.cell import PARTS
 from ojak.model.recurrent import Recurrent
-from ojak.model.seam import Decoded, Memory, Output, Seq2Seq, State
+from ojak.model.seam import Decoded, Memory, State
 from ojak.text.vocabulary import PAD
 
 Floats = npt.NDArray[np.float32]
@@ -72,15 +72,14 @@ class CompiledState(State):
         return self.select(rows)
 
 
-class CompiledRecurrent(Seq2Seq):
+class CompiledRecurrent(Compiled):
     """A recurrent model's weights, packed, and its passes."""
 
     config: RecurrentConfig
 
     def __init__(self, model: Recurrent, kind: int) -> None:
-        super().__init__(model.config)
+        super().__init__(model, kind)
         config = model.config
-        self.kind, self.views = kind, model.views
         self._which = ("rnn", "gru", "lstm").index(config.cell)
         self._gates = GATES[self._which]
         self._directions = 2 if config.bidirectional else 1
@@ -128,10 +127,6 @@ class CompiledRecurrent(Seq2Seq):
         self._reading = self._told(up(self._half, LANES), 0, 0, 0, 0, 0, 0)
         vectors = [words.weight.detach().float() * words.scale for words in (model.source, model.target)]
         self._words = [_padded(one.numpy(), self._embedding) for one in vectors]
-        packed = Linear.of(kind, model.project.weight, model.project.bias)
-        self.width = model.project.in_features
-        self._output = CompiledOutput(packed, model.words, self.width, kind)
-        self.eval()
 
     def _told(self, cells: int, *looking: int) -> npt.NDArray[np.int64]:
         """The shape of the decoder, or of the encoder, as the passes want it."""
@@ -231,24 +226,6 @@ class CompiledRecurrent(Seq2Seq):
         )  # fmt: skip
         seen = None if told is None else torch.from_numpy(told)
         return Decoded(torch.from_numpy(read)[:, :, : self.width], seen), state
-
-    def output(self, states: Tensor) -> Tensor:
-        return self._output(states)
-
-    def outputs(self, words: Tensor | None = None) -> Output:
-        return self._output if words is None else self._output.among(words)
-
-    @property
-    def words(self) -> int:
-        return self._output.words
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device("cpu")
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return torch.float32
 
 
 def _plain(layer: nn.Linear) -> tuple[Tensor, Tensor | None]:

@@ -12,22 +12,19 @@ from torch import Tensor, nn
 
 from ojak.compiled import passes
 from ojak.compiled.layers import GELU, SWIGLU, SWISH
-from ojak.compiled.pack import Array, Linear, Table, aligned, up
+from ojak.compiled.output import LINE, Compiled, padded_rows
+from ojak.compiled.pack import Array, Table, aligned, padded_parts, up
 from ojak.compiled.products import FP32, product
 from ojak.compiled.vectors import LANES
-from ojak.compiled.words import likeliest, logits
 from ojak.config import TransformerConfig
 from ojak.model.attention import MultiHead
 from ojak.model.embedding import Embedding
-from ojak.model.seam import Decoded, Likeliest, Memory, Output, Seq2Seq, State
+from ojak.model.seam import Decoded, Memory, State
 from ojak.model.transformer import Layer, Transformer, sinusoid
 from ojak.text.vocabulary import PAD
 
-LINE = 64
-"""rows of states are padded to so many floats"""
 TOGETHER = 384
 """so many source tokens go through the encoder together: what is worked on then stays near the processor"""
-NO_BARS, NO_SENTENCES = np.zeros((0, 0), np.float32), np.zeros(0, np.int64)
 FIRST = 32
 """target tokens that there is room for at first"""
 
@@ -105,24 +102,15 @@ class CompiledState(State):
         return dataclasses.replace(self, trail=self.trail[rows.numpy()])
 
 
-def _padded(weight: Tensor, heads: int, padded: int) -> Tensor:
-    """The rows (H × d, …) of a weight with zeros after each head's."""
-    by_head = weight.detach().float().unflatten(0, (heads, -1))
-    room = by_head.new_zeros(heads, padded, *by_head.shape[2:])
-    room[:, : by_head.shape[1]] = by_head
-    flat: Tensor = room.flatten(0, 1)
-    return flat
-
-
-class CompiledTransformer(Seq2Seq):
+class CompiledTransformer(Compiled):
     """A Transformer's weights, packed, and its passes."""
 
     config: TransformerConfig
 
     def __init__(self, model: Transformer, kind: int) -> None:
-        super().__init__(model.config)
+        super().__init__(model, kind)
         config = model.config
-        self.kind, self.views, self.halves = kind, model.views, kind != FP32
+        self.halves = kind != FP32
         self.padded = up(config.width // config.heads, LANES)
         self.row = up(config.width, LINE)
         self.side = config.heads * self.padded
@@ -166,29 +154,26 @@ class CompiledTransformer(Seq2Seq):
         angles = sinusoid(0, config.max_length + 1, head, like).numpy() if head % 2 == 0 else places
         self._places = places, np.ascontiguousarray(angles)
         self._place_tables = np.array([table.ctypes.data for table in self._places], np.int64)
-        packed = Linear.of(kind, model.project.weight, model.project.bias)
-        self._output = CompiledOutput(packed, model.words, config.width, kind)
-        self.eval()
 
     def _layer(self, table: Table, layer: Layer) -> list[int]:
         """The row of the table that tells of a layer."""
 
         def joined(of: MultiHead, *names: str) -> list[int]:
             parts = [getattr(of, name) for name in names]
-            weight = torch.cat([_padded(part.weight, of.heads, self.padded) for part in parts])
-            bias = torch.cat([_padded(part.bias, of.heads, self.padded) for part in parts])
+            weight = torch.cat([padded_parts(part.weight, of.heads, self.padded) for part in parts])
+            bias = torch.cat([padded_parts(part.bias, of.heads, self.padded) for part in parts])
             return table.linear(self.kind, weight, bias)
 
         def back(of: MultiHead) -> list[int]:
-            return table.linear(self.kind, _padded(of.out.weight.T, of.heads, self.padded).T, of.out.bias)
+            return table.linear(self.kind, padded_parts(of.out.weight.T, of.heads, self.padded).T, of.out.bias)
 
         own, cross, between = layer.own, layer.cross, layer.feed_forward
         row = [*joined(own, "query", "key", "value"), *back(own)]
         row += [*joined(cross, "query"), *back(cross), *joined(cross, "key", "value")] if cross else [0] * 18
         parts = 2 if self.config.activation == "swiglu" else 1
-        into = [_padded(part, parts, self._inner) for part in (between.inner.weight, between.inner.bias)]
+        into = [padded_parts(part, parts, self._inner) for part in (between.inner.weight, between.inner.bias)]
         row += table.linear(self.kind, *into)
-        row += table.linear(self.kind, _padded(between.outer.weight.T, 1, self._inner).T, between.outer.bias)
+        row += table.linear(self.kind, padded_parts(between.outer.weight.T, 1, self._inner).T, between.outer.bias)
         norms = [address for norm in layer.norms for address in self._norm(table, norm)]
         return row + norms + [0] * (6 - len(norms))
 
@@ -260,73 +245,3 @@ class CompiledTransformer(Seq2Seq):
             view = self.views.index(attend)
             told = told[:, :, view : view + 1]
         return Decoded(torch.from_numpy(states)[:, :, : self.config.width], told), after
-
-    def output(self, states: Tensor) -> Tensor:
-        return self._output(states)
-
-    def outputs(self, words: Tensor | None = None) -> Output:
-        return self._output if words is None else self._output.among(words)
-
-    @property
-    def words(self) -> int:
-        return self._output.words
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device("cpu")
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return torch.float32
-
-
-class CompiledOutput(Output):
-    """The output layer, packed."""
-
-    def __init__(self, layer: Linear, words: int, width: int, kind: int) -> None:
-        self._packed, self.words, self._width, self._kind = layer, words, width, kind
-        self._record, self._product = np.array(layer.record), product(kind)
-        self._zeros = aligned((LINE,), np.float32)
-        self._at_zeros = int(self._zeros.ctypes.data)
-
-    def among(self, words: Tensor) -> CompiledOutput:
-        """The layer of some words."""
-        return CompiledOutput(self._packed.rows(words.numpy()), len(words), self._width, self._kind)
-
-    def __call__(self, states: Tensor) -> Tensor:
-        given, step = padded_rows(states.reshape(-1, self._width))
-        found = np.empty((len(given), len(self._packed.bias)), np.float32)
-        width = up(self._width, LANES)
-        logits(
-            self._kind, self._product, self._record, given.data_ptr(), step, len(given), width, self._at_zeros, found,
-        )  # fmt: skip
-        by_row: Tensor = torch.from_numpy(found)[:, : self.words].unflatten(0, states.shape[:-1])
-        return by_row
-
-    def likeliest(
-        self, states: Tensor, count: int, barred: Tensor | None = None, sentence: Tensor | None = None
-    ) -> Likeliest:
-        given, step = padded_rows(states)
-        rows = len(given)
-        bars, of = NO_BARS, NO_SENTENCES
-        if barred is not None and sentence is not None:
-            bars = np.zeros((len(barred), up(self.words, LINE)), np.float32)
-            bars[:, : self.words][barred.numpy()] = -np.inf
-            of = sentence.numpy()
-        scores, end = np.empty((rows, count), np.float32), np.empty(rows, np.float32)
-        words = np.empty((rows, count), np.int64)
-        likeliest(
-            self._kind, self._product, self._record, given.data_ptr(), step, rows, up(self._width, LANES),
-            self._at_zeros, self.words, bars, of, scores, words, end,
-        )  # fmt: skip
-        return Likeliest(*map(torch.from_numpy, (scores, words, end)))
-
-
-def padded_rows(states: Tensor) -> tuple[Tensor, int]:
-    """Rows of states (R,D) as machine code wants them, floats with zeros to whole vectors, and the bytes of a step."""
-    width = states.shape[1]
-    if states.dtype == torch.float32 and states.stride(1) == 1 and width % LANES == 0:
-        return states, 4 * states.stride(0)
-    padded = torch.zeros(len(states), up(width, LINE))
-    padded[:, :width] = states
-    return padded, 4 * padded.stride(0)
