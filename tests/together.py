@@ -67,7 +67,7 @@ def learnt(
             mine = all_[processes.mine]
             mine += [blank(CPU)] * (-(-len(all_) // processes.size) - len(mine))
             seen.append(update(working, mine, optimizer, 0.01, CONFIG))
-    gather(model, whole)
+    gather(model, whole, processes)
     return seen, weights_of(whole)
 
 

@@ -81,12 +81,12 @@ def save(
     model: Seq2Seq,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
-    processes: Processes | None = None,
+    processes: Processes,
 ) -> Path:
     """Writes a checkpoint, then removes all but the newest two. Process 0 does so, while the others wait."""
     folder = run / "state" / f"{progress.update:08d}"
-    gathered = _gathered(model, optimizer)  # by all, where the weights are in pieces
-    (processes or Processes()).first(lambda: _write(run, folder, weights_of(model), gathered, progress))
+    gathered = _gathered(model, optimizer, processes)  # by all, where the weights are in pieces
+    processes.first(lambda: _write(run, folder, weights_of(model), gathered, progress))
     return folder
 
 
@@ -216,10 +216,10 @@ def _sum_of(path: Path) -> str:
         raise ModelError(f"{path} must be a part of a checkpoint, but cannot be read: {error.strerror}.") from None
 
 
-def _gathered(model: Seq2Seq, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+def _gathered(model: Seq2Seq, optimizer: torch.optim.Optimizer, processes: Processes) -> dict[str, torch.Tensor]:
     """What the optimizer has gathered, and the random state."""
     tensors = {
-        f"{place}.{key}": whole(value).cpu()
+        f"{place}.{key}": whole(value, processes).cpu()
         for place, values in optimizer.state_dict()["state"].items()
         for key, value in values.items()
     }
