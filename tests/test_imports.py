@@ -43,7 +43,7 @@ EXCEPTIONS = {
     ("ojak.result", "ojak.look.figures"),  # a Translation draws itself in a notebook, imported when it is asked to
     ("ojak.maps", "ojak.look.figures"),  # and so does a Map
 }
-TOGETHER = {"ojak.train.parallel", "ojak.train.sharding"}
+TOGETHER = {"ojak.train.lifeline", "ojak.train.parallel", "ojak.train.sharding"}
 HEAVY = {"torch", "numpy", "pydantic", "sacrebleu", "sentencepiece", "safetensors", "rich", "tensorboardX", "fastapi"}
 
 
@@ -137,7 +137,7 @@ def test_search_knows_the_seam_alone() -> None:
     assert known == {"ojak.model.seam"}
 
 
-def test_several_processes_are_the_business_of_two_modules() -> None:
+def test_several_processes_are_the_business_of_three_modules() -> None:
     distributed = {one.of for one in ALL if one.what.startswith(("torch.distributed", "torch.multiprocessing"))}
     assert distributed == TOGETHER
     for name, path in SOURCES.items():

@@ -60,7 +60,8 @@ class Lifeline:
         self._changed = threading.Condition()
         self._sending, self._ringing = threading.Lock(), threading.Lock()
         self._names = ["unknown"] * size
-        threading.Thread(target=self._read, name="lifeline", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, name="lifeline", daemon=True)
+        self._reader.start()
         self._names = self.gathered(f"pid {os.getpid()} on {platform.node()}")
 
     def gathered(self, value: Any) -> list[Any]:
@@ -90,8 +91,8 @@ class Lifeline:
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """Within the block word of a death stops this process even in the middle of work of its own: it raises Lost. Not
-        outside the main thread, where signals do not come."""
+        """Within the block word of a death stops this process even in the middle of work of its own: it raises Lost.
+        Not outside the main thread, where signals do not come."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -112,6 +113,7 @@ class Lifeline:
         """Ends the connections when all have come here."""
         self.gathered(None)
         self._end({"left": True})
+        self._reader.join(LAST_WORDS)
 
     def last_words(self, error: BaseException) -> None:
         """Ends the connections before the others do, and leaves word why."""
@@ -159,6 +161,7 @@ class Lifeline:
                             self._hear(peer, json.loads(line))
                         if not come:
                             ready.unregister(key.fileobj)
+                            self._peers[peer].close()
                             if peer not in self._left:
                                 self._gone.setdefault(peer, "")
                         self._changed.notify_all()
@@ -218,10 +221,14 @@ def _listen(size: int, store: Store) -> dict[int, socket.socket]:
             server.settimeout(max(0.1, until - time.monotonic()))
             connection = server.accept()[0]
             connection.settimeout(LAST_WORDS)
-            with suppress(OSError, ValueError):
-                said = connection.recv(24, socket.MSG_WAITALL).decode()
-                if said[:16] == word:  # and not a stranger who tries all doors
-                    peers[int(said[16:])] = _kept(connection)
+            try:
+                said = connection.recv(24, socket.MSG_WAITALL)
+            except OSError:
+                said = b""
+            if said[:16] == word.encode():
+                peers[int(said[16:])] = _kept(connection)
+            else:  # a stranger who tries all doors
+                connection.close()
     return peers
 
 
