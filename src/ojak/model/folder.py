@@ -117,11 +117,6 @@ def put_weights(model: Seq2Seq, weights: dict[str, torch.Tensor], path: Path) ->
             if own[name].shape != weights[name].shape
         ],
     }
-    if 0 < len(faults["missing"]) == len(faults["unknown"]) and not faults["of another shape"]:
-        raise ModelError(
-            f"{path} was made by another version of Ojak, which named {len(faults['unknown'])} of the weights "
-            f"otherwise (such as {faults['unknown'][0]}): use that version, or train anew."
-        )
     if any(faults.values()):
         told = "; ".join(
             f"{len(names)} {kind} ({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''})"
