@@ -23,7 +23,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,29 +121,32 @@ def together(folder: Path, number: int, generator: random.Random, tally: Tally) 
         words = ["train", "--recipe", str(case / "recipe.toml"), "--resume", "--out"]
         test_parallel.done("command", case, *words, str(case / "uncut"))
         for kind in ("one of two", "one of two, then one", "torchrun"):
-            run, rank, after = case / kind.replace(" ", "-"), generator.randint(0, 1), generator.randint(1, 9)
-            struck = {"OJAK_RANK": str(rank), "OJAK_AFTER": str(after), "OJAK_SIGNAL": "SIGKILL"}
-            if kind == "torchrun":
-                start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-                start += ["--max-restarts", "1", str(ROOT / "tests" / "together.py"), "command", str(case)]
-                environment = {**os.environ, **struck, "GLOO_SOCKET_IFNAME": "lo"}
-                ended = subprocess.run([*start, *words, str(run)], env=environment, capture_output=True, text=True)
-                found = Outcome(
-                    [kind], f"exit code {ended.returncode}, {ended.stderr[-500:]}" if ended.returncode else ""
-                )
-            else:
-                processes = test_parallel.started("command", case, *words, str(run), **struck)
-                said = test_parallel.ended(processes)[1 - rank]
-                told = f"because process {rank} (pid {processes[rank].pid} on " in said and "Traceback" not in said
-                found = Outcome([kind], "" if told else f"it does not tell who is gone: {said[-500:]}")
-                if kind == "one of two":
-                    test_parallel.done("command", case, *words, str(run))
-                else:
-                    alone = ["--recipe", str(case / "recipe.toml"), "--resume", "train.accumulate=2"]
-                    subprocess.run([sys.executable, "-m", "ojak", "train", *alone, "--out", run], check=True)
-            if not found.lost:
-                found = replace(found, differences=_apart(run, case / "uncut", rounding="then one" in kind))
-            tally.add(kind, found)
+            run, rank = case / kind.replace(" ", "-"), generator.randint(0, 1)
+            after = {"OJAK_RANK": str(rank), "OJAK_AFTER": str(generator.randint(1, 9)), "OJAK_SIGNAL": "SIGKILL"}
+            try:
+                _strike(kind, case, [*words, str(run)], rank, after)
+                apart = _apart(run, case / "uncut", rounding="then one" in kind)
+                tally.add(kind, Outcome([kind], "", apart))
+            except (AssertionError, subprocess.CalledProcessError) as error:
+                tally.add(kind, Outcome([kind], f"{name}, {after}: {error} {getattr(error, 'stderr', '')}"[:1000]))
+
+
+def _strike(kind: str, folder: Path, words: list[str], rank: int, after: dict[str, str]) -> None:
+    """Begins a run with two processes, one of which is killed, and goes on with it to its end."""
+    if kind == "torchrun":
+        start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        start += ["--max-restarts", "1", str(ROOT / "tests" / "together.py"), "command", str(folder), *words]
+        environment = {**os.environ, **after, "GLOO_SOCKET_IFNAME": "lo"}
+        subprocess.run(start, env=environment, check=True, capture_output=True, text=True)
+        return
+    processes = test_parallel.started("command", folder, *words, **after)
+    said = test_parallel.ended(processes)[1 - rank]
+    assert f"because process {rank} (pid {processes[rank].pid} on " in said and "Traceback" not in said, said
+    if kind == "one of two":
+        test_parallel.done("command", folder, *words)
+    else:
+        alone = [sys.executable, "-m", "ojak", *words, "train.accumulate=2"]
+        subprocess.run(alone, check=True, capture_output=True, text=True)
 
 
 def _apart(run: Path, uncut: Path, rounding: bool) -> list[str]:

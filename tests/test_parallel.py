@@ -331,6 +331,21 @@ def test_strangers_who_call_are_not_let_in(monkeypatch: pytest.MonkeyPatch) -> N
         list(pool.map(lambda line: line.leave(), lines))
 
 
+def test_where_an_earlier_process_0_was_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchrun starts all again with the store that they had: what it tells is of those before, at first."""
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    store = dist.HashStore()
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    store.set("lifeline", json.dumps([port, "0123456789abcdef"]))
+    with ThreadPoolExecutor(2) as pool:
+        late = pool.submit(Lifeline, 1, 2, store)
+        time.sleep(0.5)
+        lines = [Lifeline(0, 2, store), late.result()]
+        assert lines[0].word == lines[1].word != "0123456789abcdef"
+        list(pool.map(lambda line: line.leave(), lines))
+
+
 def test_the_last_words_of_one_reach_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who ends because of it is not named."""
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")

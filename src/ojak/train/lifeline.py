@@ -35,6 +35,7 @@ LAST_WORDS = 5.0
 that is busy may come to wait for who is gone, before it is stopped"""
 PROBES = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
 """a connection along which nothing came for 10 s is asked every 5 s, 4 times; what is sent must arrive within 30 s"""
+HEARD = b"."
 MISSED = "it missed others"
 """why a process is gone that is not the first to be"""
 
@@ -48,7 +49,8 @@ class Lifeline:
 
     def __init__(self, rank: int, size: int, store: Store) -> None:
         self.rank, self.size = rank, size
-        self._peers = _listen(size, store) if rank == 0 else {0: _call(rank, store)}
+        # The word is theirs alone: others, which were started before them, may have used the same store.
+        self.word, self._peers = _listen(size, store) if rank == 0 else _call(rank, store)
         self._values: dict[int, deque[Any]] = {peer: deque() for peer in self._peers}
         self._gone: dict[int, str] = {}
         """who is gone, and why where that was told"""
@@ -211,8 +213,8 @@ class Lifeline:
         )
 
 
-def _listen(size: int, store: Store) -> dict[int, socket.socket]:
-    """The connections with all others, who learn from the store where to call."""
+def _listen(size: int, store: Store) -> tuple[str, dict[int, socket.socket]]:
+    """A new word, and the connections with all others, who learn it from the store, and where to call."""
     word, until = secrets.token_hex(8), time.monotonic() + FIRST_WORDS
     peers: dict[int, socket.socket] = {}
     with _server() as server:
@@ -223,13 +225,14 @@ def _listen(size: int, store: Store) -> dict[int, socket.socket]:
             connection.settimeout(LAST_WORDS)
             try:
                 said = connection.recv(24, socket.MSG_WAITALL)
+                if said[:16] != word.encode():  # a stranger who tries all doors
+                    raise OSError
+                connection.sendall(HEARD)
             except OSError:
-                said = b""
-            if said[:16] == word.encode():
-                peers[int(said[16:])] = _kept(connection)
-            else:  # a stranger who tries all doors
                 connection.close()
-    return peers
+                continue
+            peers[int(said[16:])] = _kept(connection)
+    return word, peers
 
 
 def _server() -> socket.socket:
@@ -242,11 +245,22 @@ def _server() -> socket.socket:
         return socket.create_server(("", 0))
 
 
-def _call(rank: int, store: Store) -> socket.socket:
-    port, word = json.loads(store.get("lifeline"))
-    connection = socket.create_connection((os.environ["MASTER_ADDR"], port), timeout=FIRST_WORDS)
-    connection.sendall(f"{word}{rank:08d}".encode())
-    return _kept(connection)
+def _call(rank: int, store: Store) -> tuple[str, dict[int, socket.socket]]:
+    """The word of process 0, and the connection with it. Where torchrun has started all again the store may tell of one
+    that is gone, until the new one has written over it."""
+    until = time.monotonic() + FIRST_WORDS
+    while True:
+        port, word = json.loads(store.get("lifeline"))
+        try:
+            connection = socket.create_connection((os.environ["MASTER_ADDR"], port), timeout=LAST_WORDS)
+            connection.sendall(f"{word}{rank:08d}".encode())
+            if connection.recv(1) == HEARD:
+                return word, {0: _kept(connection)}
+            connection.close()
+        except OSError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.2)
 
 
 def _kept(connection: socket.socket) -> socket.socket:

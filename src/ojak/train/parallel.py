@@ -60,8 +60,8 @@ class Processes:
 
     def link(self, device: torch.device, answer: int = ANSWER) -> None:
         """Makes ready to sum tensors on the device, with others that answer within so many seconds."""
-        if self._store:
-            limit, store = timedelta(seconds=answer), PrefixStore("gloo", self._store)
+        if self._line and self._store:
+            limit, store = timedelta(seconds=answer), PrefixStore(self._line.word, self._store)
             with self._heard():
                 dist.init_process_group("gloo", store=store, rank=self.rank, world_size=self.size, timeout=limit)
                 self._group = self.sums = dist.group.WORLD
