@@ -58,7 +58,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_were_not(
     name: str, seed: int, case: Callable[[str], Case]
 ) -> None:
     one, generator = case(name), random.Random(seed)
-    found = one.break_at(*(one.draw(generator) for _ in range(4)))
+    found = one.break_at(*(one.draw(generator) for _ in range(6)))
     assert (found.lost, found.differences) == ("", []) and len(found.broken) > 1
 
 

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -314,20 +313,16 @@ def test_who_stands_still_in_an_update_is_named(tmp_path: Path) -> None:
 def test_strangers_who_call_are_not_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     store = dist.HashStore()
-
-    def stranger() -> None:
-        port = json.loads(store.get("lifeline"))[0]
-        with socket.create_connection(("127.0.0.1", port)) as connection:
-            connection.sendall(b"0123456789abcdef00000001")
-
-    calls = threading.Thread(target=stranger)
-    calls.start()
     with ThreadPoolExecutor(3) as pool:
-        lines = list(pool.map(lambda rank: Lifeline(rank, 3, store), range(3)))
-        calls.join()
-        assert (
-            list(pool.map(lambda line: line.gathered((line.rank, "a")), lines)) == [[[0, "a"], [1, "a"], [2, "a"]]] * 3
-        )
+        first = pool.submit(Lifeline, 0, 3, store)
+        port = json.loads(store.get("lifeline"))[0]
+        with socket.create_connection(("127.0.0.1", port)) as stranger:
+            stranger.sendall(b"0123456789abcdef00000001")
+            assert stranger.recv(1) == b""
+        others = list(pool.map(lambda rank: Lifeline(rank, 3, store), (1, 2)))
+        lines = [first.result(), *others]
+        found = list(pool.map(lambda line: line.gathered((line.rank, "a")), lines))
+        assert found == [[[0, "a"], [1, "a"], [2, "a"]]] * 3
         list(pool.map(lambda line: line.leave(), lines))
 
 
