@@ -4,6 +4,7 @@ run ends as if nothing had happened, or says what did."""
 from __future__ import annotations
 
 import json
+import math
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,15 +21,16 @@ from zoo import make
 import ojak
 from ojak.batch import collate, plan
 from ojak.config import Recipe, TrainConfig, read_recipe, read_toml
+from ojak.corpus.pair import Pair
 from ojak.train import loop, memory, meter, objective, selection, trial
 from ojak.train import update as updating
 from ojak.train.checkpoint import Progress
-from ojak.train.dataset import weights
+from ojak.train.dataset import Dev, weights
 from ojak.train.frozen import freeze
 from ojak.train.history import Lines, describe, read_history
 from ojak.train.loss import Loss
 from ojak.train.precision import Working
-from ojak.train.validate import Validation
+from ojak.train.validate import Validation, validate
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def case(server: breaking.Server, tmp_path_factory: pytest.TempPathFactory) -> C
 # ---------------------------------------------------------------- killed
 
 
-@pytest.mark.parametrize(("name", "seed"), [("gru-additive-fp32", 1), ("transformer-bf16-2-workers", 2)])
+@pytest.mark.parametrize(("name", "seed"), [("gru-additive-fp32", 4), ("transformer-bf16-2-workers", 2)])
 def test_a_run_that_is_killed_again_and_again_ends_as_if_it_were_not(
     name: str, seed: int, case: Callable[[str], Case]
 ) -> None:
@@ -207,12 +209,29 @@ def test_a_step_that_is_not_finite_touches_nothing(tmp_path: Path, monkeypatch: 
         assert not all(one.equal(other) for one, other in zip(before, everything(), strict=True))
 
 
-def test_a_run_that_cannot_go_on_says_so(tmp_path: Path) -> None:
-    changes = {"train": {"learning_rate": 1e30, "warmup": 0, "clip": 0, "updates": 200, "save_every": 200}}
+def test_a_run_that_cannot_go_on_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = objective.cross_entropy
+    monkeypatch.setattr(
+        objective, "cross_entropy", lambda *given: Loss(real(*given).smoothed * float("nan"), real(*given).plain)
+    )
+    changes = {"train": {"updates": 200, "save_every": 200}}
     with pytest.raises(ojak.OjakError, match=r"lower rate 8 times.*history\.jsonl.*lower train\.learning_rate"):
         ojak.train_run(tiny.settings(tiny.corpus(tmp_path), changes), tmp_path / "run", tiny.Silent())
     factors = [event["slower"] for event in tiny.history(tmp_path / "run") if event["event"] == "setback"]
     assert factors == [2.0**-number for number in range(1, 9)]
+
+
+@pytest.mark.parametrize("name", ["gru-additive-fp32", "transformer-fp32"])
+def test_weights_that_have_run_away_are_the_worst(name: str, tmp_path: Path) -> None:
+    """No word is likelier than another, so nothing can be translated; a validation tells, and does not break down."""
+    settings = tiny.settings(tiny.corpus(tmp_path), {**RUNS[name], "train": {"updates": 1, "average": 0}})
+    ojak.train_run(settings, tmp_path / "run", tiny.Silent())
+    translator, recipe = ojak.load(tmp_path / "run"), read_recipe(settings)
+    for weight in translator.model.parameters():
+        weight.data.fill_(float("nan"))
+    pairs = [Pair(*texts) for texts in tiny.pairs(20)]
+    found = validate(translator, Dev(pairs, translator.source, translator.target, recipe), recipe)
+    assert math.isnan(found.nll) and found.better("loss") == -math.inf and found.bleu == 0
 
 
 # ---------------------------------------------------------------- a model that has collapsed
