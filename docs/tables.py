@@ -152,7 +152,7 @@ def multi30k() -> list[str]:
     rows = []
     for name in multi30k_benchmark.RUNS:
         if (result := found.get(name)) is None:
-            rows.append([name, MISSING] + [""] * 8)
+            rows.append([name, MISSING] + [""] * 9)
             continue
         tests = result["tests"]
         tokenised = [f"{tests[test]['tokenised_bleu']:.2f}" for test in ("val", *multi30k_benchmark.TESTS)]

@@ -288,15 +288,14 @@ def error_rate(run: Path, settings: dict[str, Any]) -> float:
     loaded = folder.load(run, CPU)
     taught = recall(run)
     assert taught is not None
-    view, step = taught.view, taught.step
     words, right = 0, 0
     for source, target in tiny.pairs(120, seed=9):
         ids, said = loaded.source.encode(source), loaded.target.encode(target)
         batch = collate([ids], [said], CPU)
-        attention = loaded.model(batch.source, batch.target_in, view).attention
+        attention = loaded.model(batch.source, batch.target_in, taught.view).attention
         assert attention is not None
         for place in range(len(said)):
-            row = attention[0, place + (step == "input"), 0]
+            row = attention[0, place + (taught.step == "input"), 0]
             words, right = words + 1, right + (int(row.argmax()) == len(ids) - 1 - place)
     return 1 - right / words
 
