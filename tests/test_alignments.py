@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from zoo import VOCABULARY, ZOO, make, ragged
 
 import ojak
-from ojak.align.remember import recall
+from ojak.align.reading import Reading
+from ojak.align.remember import recall, remember
 from ojak.batch import Batch, collate
 from ojak.config import TrainConfig, merge, read_recipe
 from ojak.corpus import pack as packing
@@ -257,6 +258,19 @@ def test_what_cannot_be_learnt_from_is_told_before_anything_is_written(tmp_path:
     assert "must be one of additive, but is 'layer0.head0'" in told(train={"alignment_view": "layer0.head0"})
     assert "there must be alignments for each entry of pairs" in told(data={"alignments": ["a", "b"]})
     assert "must be a file that can be read" in told(data={"alignments": [str(tmp_path / "none")]})
+
+
+def test_a_view_that_is_changed_when_a_run_goes_on_is_written_down(tmp_path: Path) -> None:
+    """And one that was chosen for the run since then stays when nothing of that is changed."""
+    settings, run = reversing(tmp_path), tmp_path / "run"
+    ojak.train_run({**settings, "train": {**settings["train"], "updates": 4}}, run, tiny.Silent())
+    assert str(recall(run)) == str(Reading("additive", "output", "weights"))
+    remember(run, Reading("additive", "input", "weights"), "It was better.")
+    ojak.train_run({"train": {"updates": 6}}, run, tiny.Silent(), resume=True)
+    assert str(recall(run)) == str(Reading("additive", "input", "weights"))
+    remember(run, Reading("additive", "output", "weights"), "No.")
+    ojak.train_run({"train": {"updates": 8, "alignment_step": "input"}}, run, tiny.Silent(), resume=True)
+    assert str(recall(run)) == str(Reading("additive", "input", "weights"))
 
 
 def test_a_run_is_not_resumed_on_other_links(tmp_path: Path) -> None:
