@@ -23,8 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from alignment_text import gold_lines, joined, links_file, pairs_file, raw_lines
-from common import ROOT, data, keep, machine
-from training import PEERS
+from common import PEERS, ROOT, data, keep, machine
 
 import ojak
 from ojak import files

@@ -182,6 +182,23 @@ def parser() -> argparse.ArgumentParser:
         "--frequent", type=int, default=200, metavar="N", help="target words that may always be said (200)"
     )
 
+    distill = verbs.add_parser(
+        "distill", help="write pairs of sources and what a model makes of them, for a smaller one to learn from"
+    )
+    _run(distill)
+    distill.add_argument("pairs", nargs="+", metavar="PAIRS", help="files of sentence pairs")
+    distill.add_argument(
+        "--out", required=True, metavar="FILE", help=".tsv, .csv or .jsonl, packed or not; what was cut off goes on"
+    )
+    distill.add_argument("--reverse", action="store_true", help="the files hold the target first")
+    distill.add_argument("--with-originals", action="store_true", help="write each pair too, before its distilled one")
+    distill.add_argument(
+        "--closest",
+        choices=("bleu", "chrf"),
+        help="of the n best (--n-best; default: the whole beam) take the one most like the target",
+    )
+    _search(distill)
+
     average = verbs.add_parser("average", help="make one model of the mean of several sets of weights")
     average.add_argument(
         "runs", nargs="+", metavar="RUN", help="runs, model directories, or checkpoints and files of weights in runs"
