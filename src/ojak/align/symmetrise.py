@@ -1,14 +1,18 @@
-"""Links of both directions made into one set (Och and Ney 2003, section 4; Koehn, Och and Marcu 2003, figure 1).
+"""What both directions say made into one set of links.
 
+The ways that grow and intersect (Och and Ney 2003, section 4; Koehn, Och and Marcu 2003, figure 1) are given links:
 `forward` is what the model from source to target found, `backward` what the one from target to source found; both as
-(source word, target word).
+(source word, target word). The way `mutual` is given how much both models looked, before anything was decided.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from ojak.align.links import Link, Links
+from ojak.align.words import Matrix
 
 _BESIDE = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
 
@@ -77,4 +81,36 @@ WAYS: dict[str, Callable[[Links, Links], Links]] = {
     "grow-diag-final": grow_diag_final,
     "grow-diag-final-and": grow_diag_final_and,
 }
-"""the ways by the names of the command line"""
+"""the ways that links are made one by, and their names on the command line"""
+
+MUTUAL = "mutual"
+"""the name of the way that is given shares"""
+
+
+def one_way(matrix: Matrix) -> Links:
+    """The source word that each target word looked at most, of a matrix (target words, source words)."""
+    if not matrix.shape[1]:
+        return frozenset()
+    return frozenset((int(i), j) for j, i in enumerate(matrix.argmax(1)) if matrix[j, i] > 0)
+
+
+def mutual(forward: Matrix, backward: Matrix) -> Links:
+    """Words that choose each other, by the mean of both directions: each has its greatest share in the other. So a
+    direction that is sure outvotes one that is not, where the intersection keeps only what both would choose alone.
+
+    Both matrices are (target words, source words): the rows of `forward` sum to 1, and the columns of `backward`. The
+    mutual argmax is that of Jalili Sabet 2020 ("SimAlign", section 2.2), who take it of a matrix of similarities.
+    """
+    mean = (forward + backward) * np.float32(0.5)
+    return one_way(mean) & _turned(one_way(mean.T))
+
+
+def both_ways(way: str, forward: Matrix, backward: Matrix) -> Links:
+    """The links of a pair by a way of its name; matrices as `mutual` has them."""
+    if way == MUTUAL:
+        return mutual(forward, backward)
+    return WAYS[way](one_way(forward), _turned(one_way(backward.T)))
+
+
+def _turned(links: Links) -> Links:
+    return frozenset((j, i) for i, j in links)
