@@ -29,14 +29,14 @@ from training import PEERS
 
 import ojak
 from ojak import files
-from ojak.align.aligner import Aligner
+from ojak.align.aligner import WAY, Aligner
 from ojak.align.choose import by_agreement, by_gold, looked
 from ojak.align.error_rate import error_rate
 from ojak.align.extract import cut, see
 from ojak.align.links import Gold, Links, read_gold
 from ojak.align.reading import MEASURES, Reading
 from ojak.align.remember import remember
-from ojak.align.symmetrise import MUTUAL, WAYS, one_way
+from ojak.align.symmetrise import SOFT_WAYS, WAYS, one_way
 from ojak.align.words import Matrix
 from ojak.config import merge
 from ojak.corpus.pair import Pair
@@ -77,7 +77,7 @@ TRAIN = {
     "save_every": 500,
 }
 UNGUIDED = {
-    "model": {"dropout": 0.0},
+    "model": {"dropout": 0.2},
     "train": {"updates": 3000, "learning_rate": 4e-3, "warmup": 300},
     "gold": 5.0,
 }
@@ -93,9 +93,10 @@ GUIDED = {
     "gold": 20.0,
 }
 """what each kind of stage adds; `gold` is how often a pass sees the text of the gold"""
-ROUNDS = 4
-EVERY_WAY = (*WAYS, MUTUAL)
-STAGES = ("unguided", *(f"guided {round}" for round in range(1, ROUNDS + 1)))
+GUIDES = ("mutual", "soft-union", "soft-union", "soft-union")
+"""how both directions were made one for the links that each guided round learns from"""
+EVERY_WAY = (*WAYS, *SOFT_WAYS)
+STAGES = ("unguided", *(f"guided {round}" for round in range(1, len(GUIDES) + 1)))
 
 
 def main() -> None:
@@ -182,8 +183,9 @@ def guide(pair: str, stage: str) -> None:
     every = {part: ojak.read_pairs([text(pair, part)]) for part in ("near", "gold")}
     some = [*every["gold"], *every["near"][:500]]
     one, other, agreement = by_agreement(looked(translator, some), looked(translator, [pair.turned() for pair in some]))
-    print(f"{pair}: {stage} by {one} and {other}, which agree in {agreement:.1%}", flush=True)
-    aligner = Aligner(translator, one, translator, other, MUTUAL)
+    way = GUIDES[STAGES.index(stage) - 1]
+    print(f"{pair}: {stage} by {way} of {one} and {other}, which agree in {agreement:.1%}", flush=True)
+    aligner = Aligner(translator, one, translator, other, way)
     found = {part: [alignment.links for alignment in aligner.align(pairs)] for part, pairs in every.items()}
     texts = [(pair.source, pair.target) for pair in every["near"]]
     for part, lines in (("joined", joined(texts, found["near"])), ("gold", found["gold"])):
@@ -225,6 +227,7 @@ def measure(pair: str) -> None:
                 "train": TRAIN,
                 "unguided": UNGUIDED,
                 "guided": GUIDED,
+                "guides": GUIDES,
                 "sentences a word": MOST,
             },
             "models": models,
@@ -277,8 +280,8 @@ def of_model(run: Path, pairs: Sequence[Pair], golds: Sequence[Gold]) -> dict[st
     found = both(translator, pairs[1::2], *best.values(), way)
     rows["both directions"] = row(found, golds[1::2], way)
     one, other, agreement = by_agreement(looks["ahead"], looks["back"])
-    found = both(translator, pairs[1::2], one, other, MUTUAL)
-    by = f"{one}; {other}; they agree in {agreement:.1%}; {MUTUAL}"
+    found = both(translator, pairs[1::2], one, other, WAY)
+    by = f"{one}; {other}; they agree in {agreement:.1%}; {WAY}"
     rows["both directions, chosen without gold"] = row(found, golds[1::2], by)
     return rows
 

@@ -27,7 +27,7 @@ from ojak.align.extract import Seen, cut, see, weigh_norms
 from ojak.align.links import Gold, Links, pharaoh, read_gold
 from ojak.align.reading import MEASURES, STEPS, Reading, default, every, names
 from ojak.align.remember import recall, remember
-from ojak.align.symmetrise import both_ways, mutual, one_way
+from ojak.align.symmetrise import both_ways, mutual, one_way, soft_union
 from ojak.align.words import Cut, Matrix, merged
 from ojak.config import SearchConfig
 from ojak.corpus.pair import Pair
@@ -182,6 +182,15 @@ def test_mutual_links_join_words_that_choose_each_other(ahead: Matrix, back: Mat
         assert abs(share - max(others)) < 1e-6 or ((i, j) in found) == (share > max(others))
 
 
+@given(SHARES, SHARES, st.floats(0.01, 1))
+@QUICK
+def test_soft_union_is_what_the_mean_share_says(ahead: Matrix, back: Matrix, least: float) -> None:
+    found = soft_union(ahead, back, least)
+    for j, i in product(range(3), range(4)):
+        share = (float(ahead[j, i]) + float(back[j, i])) / 2
+        assert abs(share - least) < 1e-6 or ((i, j) in found) == (share > least)
+
+
 def test_a_direction_that_is_sure_outvotes_one_that_is_not() -> None:
     """The first target word looks at the first source word, which would rather have the second, but hardly so."""
     ahead = np.array([[0.9, 0.1], [0.2, 0.8]], dtype=np.float32)
@@ -189,6 +198,8 @@ def test_a_direction_that_is_sure_outvotes_one_that_is_not() -> None:
     assert both_ways("intersection", ahead, back) == {(1, 1)}
     assert both_ways("mutual", ahead, back) == mutual(ahead, back) == {(0, 0), (1, 1)}
     assert both_ways("union", ahead, back) == {(0, 0), (0, 1), (1, 1)}
+    assert both_ways("soft-union", ahead, back) == soft_union(ahead, back) == {(0, 0), (1, 1)}
+    assert soft_union(ahead, back, 0.37) == {(0, 0), (0, 1), (1, 1)}
 
 
 # words of pieces

@@ -11,7 +11,7 @@ import numpy as np
 from ojak.align.extract import cut, see
 from ojak.align.links import Link, Links, pharaoh
 from ojak.align.reading import Reading, checked, default
-from ojak.align.symmetrise import MUTUAL, both_ways, one_way
+from ojak.align.symmetrise import both_ways, one_way
 from ojak.align.words import Cut, Matrix
 from ojak.corpus.pair import Pair
 from ojak.errors import UseError
@@ -23,7 +23,7 @@ Cuts = tuple[Cut, Cut]
 CHUNK = 4096
 """pairs whose matrices are kept at once"""
 
-WAY = MUTUAL
+WAY = "mutual"
 """how two directions are made one where nothing is said; benchmarks/alignment.py measures the others beside it"""
 
 
