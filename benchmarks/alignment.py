@@ -10,7 +10,9 @@ the gold, and the error rates are those of the other lines. Writes benchmarks/re
 
 One small model learns both directions of a pair, which has one vocabulary: what it finds out about where to look in
 one direction serves the other. It learns in stages, each of which begins with the weights of the last: unguided, and
-then some rounds guided by the alignments that the last stage found in both directions together (Garg 2019).
+then some rounds guided by the alignments that the last stage found in both directions together (Garg 2019). Each round
+is guided on sentences that those before it were not, since a model that is asked for links that it learnt gives them
+back, right or wrong; and for the same reason never on the text of the gold.
 """
 
 from __future__ import annotations
@@ -51,7 +53,6 @@ SETS = {
 """gold and corpus by the languages of the gold's columns"""
 RUNS = ROOT / "runs" / "alignment"
 DIRECTIONS = ("ahead", "back")
-PARTS = ("joined", "gold")
 MOST = 50
 """everyday sentences that the models see of each word of the gold, at least, if there are so many"""
 
@@ -77,12 +78,12 @@ TRAIN = {
     "save_every": 500,
 }
 UNGUIDED = {
-    "model": {"dropout": 0.2},
+    "model": {"dropout": 0.0},
     "train": {"updates": 3000, "learning_rate": 4e-3, "warmup": 300},
     "gold": 5.0,
 }
 GUIDED = {
-    "model": {"dropout": 0.0},
+    "model": {"dropout": 0.1},
     "train": {
         "updates": 1500,
         "learning_rate": 3e-3,
@@ -90,7 +91,7 @@ GUIDED = {
         "alignment_weight": 1.0,
         "alignment_step": "input",
     },
-    "gold": 20.0,
+    "gold": 10.0,
 }
 """what each kind of stage adds; `gold` is how often a pass sees the text of the gold"""
 GUIDES = ("mutual", "soft-union", "soft-union", "soft-union")
@@ -112,14 +113,17 @@ def main() -> None:
 
 
 def write_text(pair: str) -> None:
-    """What is learnt from, as files of pairs in both orders: everyday sentences near to the gold, the same joined, and
-    the gold's text; and all everyday sentences, for eflomal, and some to validate on."""
+    """What is learnt from, as files of pairs in both orders: for the unguided stage everyday sentences near to the
+    gold, joined; for each guided round a share of all, also joined; the text of the gold; and all everyday sentences,
+    for eflomal, and some to validate on."""
     gold, corpus = SETS[pair]
     every = raw_lines(Path(data(f"{corpus}.train.tsv.gz")), pair)
     texts = [line[:2] for line in gold_lines(Path(data(f"{gold}.dev.tsv.gz")))]
     dev = raw_lines(Path(data(f"{corpus}.dev.tsv.gz")), pair)[::10]
-    chosen = near(every, texts, MOST)
-    parts = {"every": every, "near": chosen, "joined": joined(chosen), "gold": texts, "dev": dev}
+    parts = {"every": every, "unguided.joined": joined(near(every, texts, MOST)), "gold": texts, "dev": dev}
+    for number, stage in enumerate(STAGES[1:]):
+        share = every[number :: len(GUIDES)]
+        parts |= {stage: share, f"{stage}.joined": joined(share)}
     for part, lines in parts.items():
         for direction in DIRECTIONS:
             if not text(pair, part, direction).is_file():
@@ -127,12 +131,12 @@ def write_text(pair: str) -> None:
 
 
 def text(pair: str, part: str, direction: str = "ahead") -> Path:
-    return RUNS / "data" / f"{pair}.{part}.{direction}.tsv"
+    return RUNS / "data" / f"{pair}.{part}.{direction}.tsv".replace(" ", "-")
 
 
-def links(pair: str, stage: str, part: str, direction: str) -> Path:
-    """What a guided stage learns from."""
-    return RUNS / "data" / f"{pair}.{part}.{direction}.{stage.replace(' ', '-')}.links"
+def links(pair: str, part: str, direction: str) -> Path:
+    """What is learnt of a text's alignments."""
+    return text(pair, part, direction).with_suffix(".links")
 
 
 def folder(pair: str, stage: str) -> Path:
@@ -142,7 +146,7 @@ def folder(pair: str, stage: str) -> Path:
 def train(pair: str) -> None:
     """All stages, as far as they are not there."""
     for stage in STAGES:
-        if stage != "unguided" and not links(pair, stage, PARTS[-1], DIRECTIONS[-1]).is_file():
+        if stage != "unguided" and not links(pair, f"{stage}.joined", DIRECTIONS[-1]).is_file():
             guide(pair, stage)
         learn(pair, stage)
 
@@ -154,7 +158,7 @@ def learn(pair: str, stage: str) -> None:
         if not events or events[-1]["event"] != "end" or events[-1]["update"] < own["train"]["updates"]:
             ojak.train_run({"train": {"updates": own["train"]["updates"]}}, run, resume=True)
         return
-    parts = list(itertools.product(DIRECTIONS, PARTS))
+    parts = list(itertools.product(DIRECTIONS, (f"{stage}.joined", "gold")))
     settings: dict[str, Any] = {
         "data": {
             "pairs": [str(text(pair, part, direction)) for direction, part in parts],
@@ -167,7 +171,7 @@ def learn(pair: str, stage: str) -> None:
     if stage == "unguided":
         merge(settings, {"text": TEXT, "model": MODEL})
     else:
-        taught = [str(links(pair, stage, part, direction)) for direction, part in parts]
+        taught = [str(links(pair, part, direction)) for direction, part in parts]
         merge(settings, {"data": {"alignments": taught}, "train": {"start": str(folder(pair, before(stage)))}})
     ojak.train_run(settings, run)
 
@@ -178,19 +182,18 @@ def before(stage: str) -> str:
 
 def guide(pair: str, stage: str) -> None:
     """The links that both directions of the stage before find together, by readings on which they agree best: no gold
-    is asked. Single sentences are aligned, and their links put together as the sentences are."""
+    is asked. Single sentences are aligned, and their links put together as the sentences are; the gold's have none."""
     translator = Translator.load(folder(pair, before(stage)), "cpu")
-    every = {part: ojak.read_pairs([text(pair, part)]) for part in ("near", "gold")}
-    some = [*every["gold"], *every["near"][:500]]
+    pairs, golds = (ojak.read_pairs([text(pair, part)]) for part in (stage, "gold"))
+    some = [*golds, *pairs[:500]]
     one, other, agreement = by_agreement(looked(translator, some), looked(translator, [pair.turned() for pair in some]))
     way = GUIDES[STAGES.index(stage) - 1]
     print(f"{pair}: {stage} by {way} of {one} and {other}, which agree in {agreement:.1%}", flush=True)
-    aligner = Aligner(translator, one, translator, other, way)
-    found = {part: [alignment.links for alignment in aligner.align(pairs)] for part, pairs in every.items()}
-    texts = [(pair.source, pair.target) for pair in every["near"]]
-    for part, lines in (("joined", joined(texts, found["near"])), ("gold", found["gold"])):
-        for direction in DIRECTIONS:
-            files.write(links(pair, stage, part, direction), links_file(lines, direction == "back"))
+    found = [alignment.links for alignment in Aligner(translator, one, translator, other, way).align(pairs)]
+    together = joined([(pair.source, pair.target) for pair in pairs], found)
+    for direction in DIRECTIONS:
+        files.write(links(pair, "gold", direction), "\n" * len(golds))
+        files.write(links(pair, f"{stage}.joined", direction), links_file(together, direction == "back"))
 
 
 def measure(pair: str) -> None:
