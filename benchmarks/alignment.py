@@ -11,8 +11,8 @@ the gold, and the error rates are those of the other lines. Writes benchmarks/re
 One small model learns both directions of a pair, which has one vocabulary: what it finds out about where to look in
 one direction serves the other. It learns in stages, each of which begins with the weights of the last: unguided, and
 then some rounds guided by the alignments that the last stage found in both directions together (Garg 2019). Each round
-is guided on sentences that those before it were not, since a model that is asked for links that it learnt gives them
-back, right or wrong; and for the same reason never on the text of the gold.
+is guided on other sentences than the last, since a model that is asked for links that it learnt gives them back, right
+or wrong; only the last ones also on the text of the gold.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from alignment_text import gold_lines, joined, links_file, near, pairs_file, raw_lines
 from common import ROOT, data, keep, machine
@@ -77,27 +77,32 @@ TRAIN = {
     "validate_every": 3000,
     "save_every": 500,
 }
-UNGUIDED = {
+UNGUIDED: dict[str, Any] = {
     "model": {"dropout": 0.0},
     "train": {"updates": 3000, "learning_rate": 4e-3, "warmup": 300},
     "gold": 5.0,
 }
-GUIDED = {
+GUIDED: dict[str, Any] = {
     "model": {"dropout": 0.1},
-    "train": {
-        "updates": 1500,
-        "learning_rate": 3e-3,
-        "warmup": 100,
-        "alignment_weight": 1.0,
-        "alignment_step": "input",
-    },
+    "train": {"learning_rate": 3e-3, "warmup": 100, "alignment_weight": 1.0, "alignment_step": "input"},
     "gold": 10.0,
 }
 """what each kind of stage adds; `gold` is how often a pass sees the text of the gold"""
-GUIDES = ("mutual", "soft-union", "soft-union", "soft-union")
-"""how both directions were made one for the links that each guided round learns from"""
+
+
+class Round(NamedTuple):
+    """How both directions were made one for the links that a guided round learns from, its updates, and the sentences
+    that it is guided on: a quarter of the everyday ones, another than the rounds before; or, where it is `near`, those
+    near to the gold, and the text of the gold."""
+
+    way: str
+    updates: int
+    near: bool
+
+
+ROUNDS = (Round("mutual", 1500, False), *[Round("soft-union", 1500, False)] * 2, Round("soft-union", 1000, True))
+STAGES = ("unguided", *(f"guided {number}" for number in range(1, len(ROUNDS) + 1)))
 EVERY_WAY = (*WAYS, *SOFT_WAYS)
-STAGES = ("unguided", *(f"guided {round}" for round in range(1, len(GUIDES) + 1)))
 
 
 def main() -> None:
@@ -120,9 +125,10 @@ def write_text(pair: str) -> None:
     every = raw_lines(Path(data(f"{corpus}.train.tsv.gz")), pair)
     texts = [line[:2] for line in gold_lines(Path(data(f"{gold}.dev.tsv.gz")))]
     dev = raw_lines(Path(data(f"{corpus}.dev.tsv.gz")), pair)[::10]
-    parts = {"every": every, "unguided.joined": joined(near(every, texts, MOST)), "gold": texts, "dev": dev}
-    for number, stage in enumerate(STAGES[1:]):
-        share = every[number :: len(GUIDES)]
+    chosen = near(every, texts, MOST)
+    parts = {"every": every, "unguided.joined": joined(chosen), "gold": texts, "dev": dev}
+    for number, (stage, round) in enumerate(zip(STAGES[1:], ROUNDS, strict=True)):
+        share = chosen if round.near else every[number::4]
         parts |= {stage: share, f"{stage}.joined": joined(share)}
     for part, lines in parts.items():
         for direction in DIRECTIONS:
@@ -134,9 +140,9 @@ def text(pair: str, part: str, direction: str = "ahead") -> Path:
     return RUNS / "data" / f"{pair}.{part}.{direction}.tsv".replace(" ", "-")
 
 
-def links(pair: str, part: str, direction: str) -> Path:
-    """What is learnt of a text's alignments."""
-    return text(pair, part, direction).with_suffix(".links")
+def links(pair: str, stage: str, part: str, direction: str) -> Path:
+    """What a guided stage learns of a text's alignments."""
+    return text(pair, part if part.startswith(stage) else f"{stage}.{part}", direction).with_suffix(".links")
 
 
 def folder(pair: str, stage: str) -> Path:
@@ -146,13 +152,13 @@ def folder(pair: str, stage: str) -> Path:
 def train(pair: str) -> None:
     """All stages, as far as they are not there."""
     for stage in STAGES:
-        if stage != "unguided" and not links(pair, f"{stage}.joined", DIRECTIONS[-1]).is_file():
+        if stage != "unguided" and not links(pair, stage, "joined", DIRECTIONS[-1]).is_file():
             guide(pair, stage)
         learn(pair, stage)
 
 
 def learn(pair: str, stage: str) -> None:
-    run, own = folder(pair, stage), UNGUIDED if stage == "unguided" else GUIDED
+    run, own = folder(pair, stage), stage_settings(stage)
     if (run / "recipe.toml").is_file():
         events = read_history(run)
         if not events or events[-1]["event"] != "end" or events[-1]["update"] < own["train"]["updates"]:
@@ -171,9 +177,16 @@ def learn(pair: str, stage: str) -> None:
     if stage == "unguided":
         merge(settings, {"text": TEXT, "model": MODEL})
     else:
-        taught = [str(links(pair, part, direction)) for direction, part in parts]
+        taught = [str(links(pair, stage, part, direction)) for direction, part in parts]
         merge(settings, {"data": {"alignments": taught}, "train": {"start": str(folder(pair, before(stage)))}})
     ojak.train_run(settings, run)
+
+
+def stage_settings(stage: str) -> dict[str, Any]:
+    if stage == "unguided":
+        return UNGUIDED
+    updates = ROUNDS[STAGES.index(stage) - 1].updates
+    return {**GUIDED, "train": {**GUIDED["train"], "updates": updates}}
 
 
 def before(stage: str) -> str:
@@ -182,18 +195,20 @@ def before(stage: str) -> str:
 
 def guide(pair: str, stage: str) -> None:
     """The links that both directions of the stage before find together, by readings on which they agree best: no gold
-    is asked. Single sentences are aligned, and their links put together as the sentences are; the gold's have none."""
+    is asked. Single sentences are aligned, and their links put together as the sentences are."""
+    round = ROUNDS[STAGES.index(stage) - 1]
     translator = Translator.load(folder(pair, before(stage)), "cpu")
     pairs, golds = (ojak.read_pairs([text(pair, part)]) for part in (stage, "gold"))
     some = [*golds, *pairs[:500]]
     one, other, agreement = by_agreement(looked(translator, some), looked(translator, [pair.turned() for pair in some]))
-    way = GUIDES[STAGES.index(stage) - 1]
-    print(f"{pair}: {stage} by {way} of {one} and {other}, which agree in {agreement:.1%}", flush=True)
-    found = [alignment.links for alignment in Aligner(translator, one, translator, other, way).align(pairs)]
+    print(f"{pair}: {stage} by {round.way} of {one} and {other}, which agree in {agreement:.1%}", flush=True)
+    found = both(translator, pairs, one, other, round.way)
     together = joined([(pair.source, pair.target) for pair in pairs], found)
+    of_gold = both(translator, golds, one, other, round.way) if round.near else [frozenset()] * len(golds)
     for direction in DIRECTIONS:
-        files.write(links(pair, "gold", direction), "\n" * len(golds))
-        files.write(links(pair, f"{stage}.joined", direction), links_file(together, direction == "back"))
+        back = direction == "back"
+        files.write(links(pair, stage, "gold", direction), links_file(of_gold, back))
+        files.write(links(pair, stage, "joined", direction), links_file(together, back))
 
 
 def measure(pair: str) -> None:
@@ -230,7 +245,7 @@ def measure(pair: str) -> None:
                 "train": TRAIN,
                 "unguided": UNGUIDED,
                 "guided": GUIDED,
-                "guides": GUIDES,
+                "rounds": [round._asdict() for round in ROUNDS],
                 "sentences a word": MOST,
             },
             "models": models,

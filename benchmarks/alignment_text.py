@@ -90,7 +90,7 @@ def joined(lines: Sequence[Line], links: Sequence[Links] | None = None) -> list[
 
 def near(lines: Sequence[Line], gold: Sequence[Line], most: int) -> list[Line]:
     """Pairs in a random order that hold a word of the gold's text of which fewer than `most` pairs were taken before;
-    a third of all, and the rest would tell little more of the words that are asked for."""
+    about a quarter of all, and the rest would tell little more of the words that are asked for."""
     asked = [{word for line in gold for word in line[side].lower().split()} for side in (0, 1)]
     order = list(range(len(lines)))
     random.Random(1).shuffle(order)

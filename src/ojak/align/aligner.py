@@ -100,8 +100,8 @@ class Aligner:
             return
         backward = _matrices(self.backward, back, self.back_reading)
         for place, pair in enumerate(pairs):
-            ahead, back = forward[place], backward[place].T
-            yield self._made(pair, both_ways(self.way, ahead, back), (ahead + back) * np.float32(0.5))
+            one, other = forward[place], backward[place].T
+            yield self._made(pair, both_ways(self.way, one, other), (one + other) * np.float32(0.5))
 
     def _made(self, pair: Pair, links: Links, matrix: Matrix) -> Alignment:
         shares = {(i, j): float(matrix[j, i]) for i, j in links}
