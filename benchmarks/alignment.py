@@ -100,9 +100,12 @@ class Round(NamedTuple):
     near: bool
 
 
-ROUNDS = (Round("mutual", 1500, False), *[Round("soft-union", 1500, False)] * 2, Round("soft-union", 1000, True))
+ROUNDS = (Round("mutual", 1500, False), *[Round("soft-union", 1500, False)] * 2, *[Round("soft-union", 1000, True)] * 2)
 STAGES = ("unguided", *(f"guided {number}" for number in range(1, len(ROUNDS) + 1)))
+TAUGHT = "guided by eflomal"
+"""one round more beside the others, which begins with the unguided model and learns eflomal's links"""
 EVERY_WAY = (*WAYS, *SOFT_WAYS)
+EFLOMAL = PEERS / "eflomal" / "bin" / "eflomal-align"
 
 
 def main() -> None:
@@ -127,6 +130,7 @@ def write_text(pair: str) -> None:
     dev = raw_lines(Path(data(f"{corpus}.dev.tsv.gz")), pair)[::10]
     chosen = near(every, texts, MOST)
     parts = {"every": every, "unguided.joined": joined(chosen), "gold": texts, "dev": dev}
+    parts |= {TAUGHT: chosen, f"{TAUGHT}.joined": joined(chosen)}
     for number, (stage, round) in enumerate(zip(STAGES[1:], ROUNDS, strict=True)):
         share = chosen if round.near else every[number::4]
         parts |= {stage: share, f"{stage}.joined": joined(share)}
@@ -151,9 +155,11 @@ def folder(pair: str, stage: str) -> Path:
 
 def train(pair: str) -> None:
     """All stages, as far as they are not there."""
-    for stage in STAGES:
+    for stage in (*STAGES, TAUGHT):
+        if stage == TAUGHT and not EFLOMAL.is_file():
+            continue
         if stage != "unguided" and not links(pair, stage, "joined", DIRECTIONS[-1]).is_file():
-            guide(pair, stage)
+            (teach if stage == TAUGHT else guide)(pair, stage)
         learn(pair, stage)
 
 
@@ -185,12 +191,12 @@ def learn(pair: str, stage: str) -> None:
 def stage_settings(stage: str) -> dict[str, Any]:
     if stage == "unguided":
         return UNGUIDED
-    updates = ROUNDS[STAGES.index(stage) - 1].updates
-    return {**GUIDED, "train": {**GUIDED["train"], "updates": updates}}
+    round = ROUNDS[0] if stage == TAUGHT else ROUNDS[STAGES.index(stage) - 1]
+    return {**GUIDED, "train": {**GUIDED["train"], "updates": round.updates}}
 
 
 def before(stage: str) -> str:
-    return STAGES[STAGES.index(stage) - 1]
+    return STAGES[0] if stage == TAUGHT else STAGES[STAGES.index(stage) - 1]
 
 
 def guide(pair: str, stage: str) -> None:
@@ -203,8 +209,21 @@ def guide(pair: str, stage: str) -> None:
     one, other, agreement = by_agreement(looked(translator, some), looked(translator, [pair.turned() for pair in some]))
     print(f"{pair}: {stage} by {round.way} of {one} and {other}, which agree in {agreement:.1%}", flush=True)
     found = both(translator, pairs, one, other, round.way)
-    together = joined([(pair.source, pair.target) for pair in pairs], found)
     of_gold = both(translator, golds, one, other, round.way) if round.near else [frozenset()] * len(golds)
+    write_links(pair, stage, pairs, found, of_gold)
+
+
+def teach(pair: str, stage: str) -> None:
+    """The links that eflomal finds, in the place of a model's."""
+    ahead, back = eflomal_links(pair)
+    found = [WAYS["grow-diag"](*two) for two in zip(ahead, back, strict=True)]
+    every, pairs = (ojak.read_pairs([text(pair, part)]) for part in ("every", stage))
+    of = {(pair.source, pair.target): place for place, pair in enumerate(every)}
+    write_links(pair, stage, pairs, [found[of[pair.source, pair.target]] for pair in pairs], found[len(every) :])
+
+
+def write_links(pair: str, stage: str, pairs: Sequence[Pair], found: Sequence[Links], of_gold: Sequence[Links]) -> None:
+    together = joined([(pair.source, pair.target) for pair in pairs], found)
     for direction in DIRECTIONS:
         back = direction == "back"
         files.write(links(pair, stage, "gold", direction), links_file(of_gold, back))
@@ -226,7 +245,10 @@ def measure(pair: str) -> None:
             rows |= {f"guided, {name}" if stage != STAGES[0] else name: row for name, row in found.items()}
         else:
             rows[f"{stage}, both directions"] = found["both directions"]
-    rows |= eflomal(pair, pairs, golds)
+    if weights(run := folder(pair, TAUGHT)):
+        models[TAUGHT] = figures(run)
+        rows |= {f"{TAUGHT}, {name}": row for name, row in of_model(run, pairs, golds).items() if "norms" not in name}
+    rows |= eflomal(pair, golds)
     for name, row in rows.items():
         print(f"{pair}  {name:45} AER {row['aer']:.3f}  {row['precision']:.3f} {row['recall']:.3f}  {row['by']}")
     keep(
@@ -322,27 +344,31 @@ def row(links: Sequence[Links], golds: Sequence[Gold], by: str) -> dict[str, Any
     return {**error_rate(links, golds).as_dict(), "by": by}
 
 
-def eflomal(pair: str, pairs: Sequence[Pair], golds: Sequence[Gold]) -> dict[str, dict[str, Any]]:
-    """eflomal with its own defaults on all single sentences and those of the gold, in lower case."""
-    program = PEERS / "eflomal" / "bin" / "eflomal-align"
-    if not program.is_file():
-        print(f"eflomal: left out; there is no {program}", file=sys.stderr)
+def eflomal(pair: str, golds: Sequence[Gold]) -> dict[str, dict[str, Any]]:
+    """Rows of eflomal with its own defaults on all single sentences and those of the gold, in lower case."""
+    if not EFLOMAL.is_file():
+        print(f"eflomal: left out; there is no {EFLOMAL}", file=sys.stderr)
         return {}
-    lines = [line for part in ("every", "gold") for line in text(pair, part).read_text("utf-8").strip().split("\n")]
-    given = RUNS / "data" / f"{pair}.eflomal"
-    out = [given.with_name(f"{given.name}.{direction}") for direction in DIRECTIONS]
-    files.write(given, "".join(line.lower().replace("\t", " ||| ") + "\n" for line in lines))
-    words = [str(program), "-i", str(given), "-f", str(out[0]), "-r", str(out[1]), "--model", "3", "--overwrite"]
-    if not all(file.is_file() for file in out):
-        subprocess.run(words, check=True, capture_output=True)
-    sides = [[links_of(line) for line in file.read_text("utf-8").split("\n")[-len(pairs) - 1 : -1]] for file in out]
-    both = {way: [WAYS[way](*two) for two in zip(*sides, strict=True)] for way in WAYS}
-    way = min(WAYS, key=lambda way: error_rate(both[way][::2], golds[::2]).aer)
+    sides = [side[-len(golds) :] for side in eflomal_links(pair)]
+    made = {way: [WAYS[way](*two) for two in zip(*sides, strict=True)] for way in WAYS}
+    way = min(WAYS, key=lambda way: error_rate(made[way][::2], golds[::2]).aer)
     return {
         "eflomal, ahead": row(sides[0][1::2], golds[1::2], "its defaults"),
         "eflomal, back": row(sides[1][1::2], golds[1::2], "its defaults"),
-        "eflomal, both directions": row(both[way][1::2], golds[1::2], way),
+        "eflomal, both directions": row(made[way][1::2], golds[1::2], way),
     }
+
+
+def eflomal_links(pair: str) -> list[list[Links]]:
+    """Of each direction: the links of all single sentences, and those of the gold."""
+    given = RUNS / "data" / f"{pair}.eflomal"
+    out = [given.with_name(f"{given.name}.{direction}") for direction in DIRECTIONS]
+    if not all(file.is_file() for file in out):
+        texts = [text(pair, part).read_text("utf-8") for part in ("every", "gold")]
+        files.write(given, "".join(texts).lower().replace("\t", " ||| "))
+        words = [str(EFLOMAL), "-i", str(given), "-f", str(out[0]), "-r", str(out[1]), "--model", "3", "--overwrite"]
+        subprocess.run(words, check=True, capture_output=True)
+    return [[links_of(line) for line in file.read_text("utf-8").split("\n")[:-1]] for file in out]
 
 
 def links_of(line: str) -> Links:
