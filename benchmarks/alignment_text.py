@@ -9,13 +9,14 @@ from __future__ import annotations
 import gzip
 import random
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import overload
 
 from ojak.align.links import Links, pharaoh
 
-__all__ = ["gold_lines", "joined", "links_file", "pairs_file", "raw_lines", "tokenise"]
+__all__ = ["gold_lines", "joined", "links_file", "near", "pairs_file", "raw_lines", "tokenise"]
 
 Line = tuple[str, str]
 
@@ -87,11 +88,27 @@ def joined(lines: Sequence[Line], links: Sequence[Links] | None = None) -> list[
     return texts if links is None else together
 
 
-def pairs_file(lines: Iterable[Line]) -> str:
-    """A file of pairs."""
-    return "".join(f"{source}\t{target}\n" for source, target in lines)
+def near(lines: Sequence[Line], gold: Sequence[Line], most: int) -> list[Line]:
+    """Pairs in a random order that hold a word of the gold's text of which fewer than `most` pairs were taken before;
+    about a quarter of all, and the rest would tell little more of the words that are asked for."""
+    asked = [{word for line in gold for word in line[side].lower().split()} for side in (0, 1)]
+    order = list(range(len(lines)))
+    random.Random(1).shuffle(order)
+    taken: list[Line] = []
+    seen: Counter[tuple[int, str]] = Counter()
+    for place in order:
+        words = {(side, word) for side in (0, 1) for word in set(lines[place][side].lower().split()) & asked[side]}
+        if any(seen[word] < most for word in words):
+            taken.append(lines[place])
+            seen.update(words)
+    return taken
 
 
-def links_file(links: Iterable[Links]) -> str:
-    """A file of links."""
-    return "".join(pharaoh(one) + "\n" for one in links)
+def pairs_file(lines: Iterable[Line], turned: bool) -> str:
+    """A file of pairs, with the target first if `turned`."""
+    return "".join("\t".join(line[::-1] if turned else line) + "\n" for line in lines)
+
+
+def links_file(links: Iterable[Links], turned: bool) -> str:
+    """A file of links, from target to source if `turned`."""
+    return "".join(pharaoh({(j, i) for i, j in one} if turned else one) + "\n" for one in links)

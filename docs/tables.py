@@ -663,7 +663,8 @@ def alignments() -> list[str]:
     ]
     models = [
         f"- {pair}, {name}: {model['updates']:,} updates{'' if model['ended'] else ' so far'}, "
-        f"{model['parameters'] / 1e6:.1f} M parameters, perplexity {model['perplexity']:.2f} on everyday sentences"
+        f"{model['parameters'] / 1e6:.1f} M parameters, {model['minutes']} minutes, "
+        f"perplexity {model['perplexity']:.2f} on everyday sentences"
         for pair, result in found.items()
         for name, model in result["models"].items()
     ]
@@ -682,8 +683,13 @@ def alignments() -> list[str]:
         "Does each step gain?",
         "",
         *[line for what in ALIGNING for line in gains(found, *what)],
+        *[
+            f"- {pair}: in {doubt:.1%} of 2,000 resamples of the lines the last stage is not better than eflomal"
+            for pair, result in found.items()
+            if (doubt := result.get("resamples in which it is not better than eflomal")) is not None
+        ],
         "",
-        "How far the models were trained, the last stage of each:",
+        "How far each stage of the models was trained, on sentences in both orders:",
         "",
         *models,
         "",
@@ -697,6 +703,8 @@ def alignments() -> list[str]:
 ALIGNING = (
     ("norms instead of weights", "weights", "norms"),
     ("both directions instead of one", "norms", "both directions"),
+    ("norms instead of weights, guided", "guided, weights", "guided, norms"),
+    ("both directions instead of one, guided", "guided, norms", "guided, both directions"),
     ("guided models instead of unguided", "both directions", "guided, both directions"),
     ("the best of attention instead of eflomal", "eflomal", ""),
 )
@@ -709,8 +717,8 @@ def gains(found: Mapping[str, Result], what: str, before: str, after: str) -> li
     for pair, result in found.items():
         rates = {name: row["aer"] for name, row in result["rows"].items()}
         old = [rate for name, rate in rates.items() if name.startswith(before)]
-        if before == "norms":  # the better of weights and norms, of one direction
-            old += [rate for name, rate in rates.items() if name.startswith("weights")]
+        if before.endswith("norms"):  # the better of weights and norms, of one direction
+            old += [rate for name, rate in rates.items() if name.startswith(before.replace("norms", "weights"))]
         new = [rate for name, rate in rates.items() if name.startswith(after) and not (not after and "eflomal" in name)]
         if not old or not new:
             lines.append(f"- {pair}, {what}: {MISSING}")

@@ -20,14 +20,15 @@ from zoo import VOCABULARY, ZOO, make
 import ojak
 from ojak import batch, cli
 from ojak.align import aligner, symmetrise
-from ojak.align.aligner import Aligner, one_way
+from ojak.align.aligner import Aligner
 from ojak.align.choose import by_agreement, by_gold, looked
 from ojak.align.error_rate import error_rate
 from ojak.align.extract import Seen, cut, see
 from ojak.align.links import Gold, Links, pharaoh, read_gold
 from ojak.align.reading import MEASURES, STEPS, Reading, default, every, names
 from ojak.align.remember import recall, remember
-from ojak.align.words import Cut
+from ojak.align.symmetrise import both_ways, mutual, one_way, soft_union
+from ojak.align.words import Cut, Matrix
 from ojak.attribution import attention
 from ojak.attribution.attention import lengths
 from ojak.config import SearchConfig
@@ -167,6 +168,41 @@ def test_symmetrising_is_what_the_definitions_say(forward: Links, backward: Link
 @QUICK
 def test_two_directions_that_agree_are_what_they_are(links: Links) -> None:
     assert {way(links, links) for way in symmetrise.WAYS.values()} == {links}
+
+
+SHARES = st.integers(0, 10_000).map(lambda seed: np.random.default_rng(seed).dirichlet([0.3] * 4, 3).astype(np.float32))
+
+
+@given(SHARES, SHARES)
+@QUICK
+def test_mutual_links_join_words_that_choose_each_other(ahead: Matrix, back: Matrix) -> None:
+    """Of three target and four source words."""
+    found = mutual(ahead, back)
+    for j, i in product(range(3), range(4)):
+        share = float(ahead[j, i]) + float(back[j, i])
+        others = [float(ahead[j, k]) + float(back[j, k]) for k in range(4) if k != i]
+        others += [float(ahead[k, i]) + float(back[k, i]) for k in range(3) if k != j]
+        assert abs(share - max(others)) < 1e-6 or ((i, j) in found) == (share > max(others))
+
+
+@given(SHARES, SHARES, st.floats(0.01, 1))
+@QUICK
+def test_soft_union_is_what_the_mean_share_says(ahead: Matrix, back: Matrix, least: float) -> None:
+    found = soft_union(ahead, back, least)
+    for j, i in product(range(3), range(4)):
+        share = (float(ahead[j, i]) + float(back[j, i])) / 2
+        assert abs(share - least) < 1e-6 or ((i, j) in found) == (share > least)
+
+
+def test_a_direction_that_is_sure_outvotes_one_that_is_not() -> None:
+    """The first target word looks at the first source word, which would rather have the second, but hardly so."""
+    ahead = np.array([[0.9, 0.1], [0.2, 0.8]], dtype=np.float32)
+    back = np.array([[0.45, 0.1], [0.55, 0.9]], dtype=np.float32)
+    assert both_ways("intersection", ahead, back) == {(1, 1)}
+    assert both_ways("mutual", ahead, back) == mutual(ahead, back) == {(0, 0), (1, 1)}
+    assert both_ways("union", ahead, back) == {(0, 0), (0, 1), (1, 1)}
+    assert both_ways("soft-union", ahead, back) == soft_union(ahead, back) == {(0, 0), (1, 1)}
+    assert soft_union(ahead, back, 0.37) == {(0, 0), (0, 1), (1, 1)}
 
 
 # words of pieces
@@ -464,7 +500,7 @@ def test_a_copy_is_a_diagonal(runs: tuple[Path, Path], gold: Path, capsys: pytes
     code, both, _ = ran(capsys, runs[0], gold, "--reverse-model", runs[1], "--gold", "--json", *step)
     assert code == 0
     assert json.loads(alone)["aer"] < 0.1 and json.loads(both)["aer"] < 0.1
-    assert json.loads(both)["symmetrise"] == "grow-diag" and json.loads(both)["pairs"] == 40
+    assert json.loads(both)["symmetrise"] == "mutual" and json.loads(both)["pairs"] == 40
 
 
 def test_all_links_are_written_where_half_of_them_choose(
@@ -604,6 +640,7 @@ def test_shares_of_both_directions_are_their_mean(
     some = ojak.read_pairs([pairs])[:5]
     reading = Reading("general", "output", "weights")
     both = Aligner(forward, reading, backward, reading, "union").align(some)
+    agreed = Aligner(forward, reading, backward, reading, "mutual").align(some)
     ahead = seen_by(forward, [pair.source for pair in some], [pair.target for pair in some])
     back = seen_by(backward, [pair.target for pair in some], [pair.source for pair in some])
     for place, one in enumerate(both):
@@ -611,5 +648,7 @@ def test_shares_of_both_directions_are_their_mean(
         for (i, j), share in one.shares.items():
             assert share == pytest.approx((matrices[0][j, i] + matrices[1][i, j]) / 2)
         assert one.links == one_way(matrices[0]) | {(j, i) for i, j in one_way(matrices[1])}
+        assert both_ways("union", matrices[0], matrices[1].T) == one.links
+        assert agreed[place].links == mutual(matrices[0], matrices[1].T)
         assert one.turned().turned() == one and all(not math.isnan(share) for share in one.shares.values())
         assert all(first < second for first, second in pairwise(sorted(one.links)))

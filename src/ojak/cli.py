@@ -144,8 +144,16 @@ def parser() -> argparse.ArgumentParser:
     align.add_argument("--reverse-model", metavar="RUN", help="a run of the opposite direction; both are made one")
     align.add_argument(
         "--symmetrise",
-        choices=("intersection", "union", "grow-diag", "grow-diag-final", "grow-diag-final-and"),
-        help="how both are made one (grow-diag)",
+        choices=(
+            "mutual",
+            "soft-union",
+            "intersection",
+            "union",
+            "grow-diag",
+            "grow-diag-final",
+            "grow-diag-final-and",
+        ),
+        help="how both are made one (mutual)",
     )
     align.add_argument("--view", help="an attention view, a layer, or mean (default: what was chosen for the model)")
     align.add_argument("--step", choices=("output", "input"), help="the step that writes the word, or that reads it")

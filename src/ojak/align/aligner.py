@@ -11,7 +11,7 @@ import numpy as np
 from ojak.align.extract import cut, see
 from ojak.align.links import Link, Links, pharaoh
 from ojak.align.reading import Reading, checked, default
-from ojak.align.symmetrise import WAYS
+from ojak.align.symmetrise import both_ways, one_way
 from ojak.align.words import Cut, Matrix
 from ojak.corpus.pair import Pair
 from ojak.errors import UseError
@@ -23,7 +23,7 @@ Cuts = tuple[Cut, Cut]
 CHUNK = 4096
 """pairs whose matrices are kept at once"""
 
-WAY = "grow-diag"
+WAY = "mutual"
 """how two directions are made one where nothing is said; benchmarks/alignment.py measures the others beside it"""
 
 
@@ -58,13 +58,6 @@ class Alignment:
             "links": [list(link) for link in links],
             "probabilities": [self.shares[link] for link in links],
         }
-
-
-def one_way(matrix: Matrix) -> Links:
-    """The source word that each target word looked at most, of a matrix (target words, source words)."""
-    if not matrix.shape[1]:
-        return frozenset()
-    return frozenset((int(i), j) for j, i in enumerate(matrix.argmax(1)) if matrix[j, i] > 0)
 
 
 class Aligner:
@@ -107,9 +100,8 @@ class Aligner:
             return
         backward = _matrices(self.backward, back, self.back_reading)
         for place, pair in enumerate(pairs):
-            both = one_way(forward[place]), frozenset((j, i) for i, j in one_way(backward[place]))
-            mean = (forward[place] + backward[place].T) * np.float32(0.5)
-            yield self._made(pair, WAYS[self.way](*both), mean)
+            one, other = forward[place], backward[place].T
+            yield self._made(pair, both_ways(self.way, one, other), (one + other) * np.float32(0.5))
 
     def _made(self, pair: Pair, links: Links, matrix: Matrix) -> Alignment:
         shares = {(i, j): float(matrix[j, i]) for i, j in links}
