@@ -365,9 +365,11 @@ def test_the_last_words_of_one_reach_all(monkeypatch: pytest.MonkeyPatch) -> Non
         )
 
 
-def test_a_process_that_is_killed_ends_the_others_and_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("base", [RUN, PIECES], ids=["whole", "pieces"])
+def test_a_process_that_is_killed_ends_the_others_and_is_named(base: dict[str, Any], tmp_path: Path) -> None:
+    changes = {**base, "train": {**base["train"], "updates": 16, "save_every": 5}}
     recipe, run = tmp_path / "recipe.toml", tmp_path / "run"
-    recipe.write_text(write_toml(read_recipe(tiny.settings(tiny.corpus(tmp_path), RUN))), encoding="utf-8")
+    recipe.write_text(write_toml(read_recipe(tiny.settings(tiny.corpus(tmp_path), changes))), encoding="utf-8")
     words = ("train", "--recipe", str(recipe), "--out", str(run))
     processes = started("command", tmp_path, *words, OJAK_RANK="1", OJAK_AFTER="7", OJAK_SIGNAL="SIGKILL")
     assert processes[1].wait(PATIENCE) == -signal.SIGKILL
