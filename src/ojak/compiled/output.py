@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -54,6 +55,7 @@ class CompiledOutput(Output):
         self._record, self._product = np.array(layer.record), product(kind)
         self._zeros = aligned((LINE,), np.float32)
         self._at_zeros = int(self._zeros.ctypes.data)
+        self._bars: tuple[Tensor | None, npt.NDArray[np.float32]] = None, NO_BARS
 
     def among(self, words: Tensor) -> CompiledOutput:
         """The layer of some words."""
@@ -76,9 +78,7 @@ class CompiledOutput(Output):
         rows = len(given)
         bars, of = NO_BARS, NO_SENTENCES
         if barred is not None and sentence is not None:
-            bars = np.zeros((len(barred), up(self.words, LINE)), np.float32)
-            bars[:, : self.words][barred.numpy()] = -np.inf
-            of = sentence.numpy()
+            bars, of = self._added(barred), sentence.numpy()
         scores, end = np.empty((rows, count), np.float32), np.empty(rows, np.float32)
         words = np.empty((rows, count), np.int64)
         likeliest(
@@ -86,6 +86,16 @@ class CompiledOutput(Output):
             self._at_zeros, self.words, bars, of, scores, words, end,
         )  # fmt: skip
         return Likeliest(*map(torch.from_numpy, (scores, words, end)))
+
+    def _added(self, barred: Tensor) -> npt.NDArray[np.float32]:
+        """What is added to logits (B,V') where words are barred (B,V). A search asks with the same at every step, so the
+        last is kept."""
+        kept, bars = self._bars
+        if kept is not barred:
+            bars = np.zeros((len(barred), up(self.words, LINE)), np.float32)
+            bars[:, : self.words][barred.numpy()] = -np.inf
+            self._bars = barred, bars
+        return bars
 
 
 def padded_rows(states: Tensor) -> tuple[Tensor, int]:

@@ -28,8 +28,8 @@ class Lexicon:
 
     def words(self, source: Sequence[int]) -> Tensor:
         """The target ids (C) that a sentence of these source ids may say, in rising order."""
-        said: Tensor = torch.cat([self.table[torch.tensor(source)].flatten(), self.frequent]).unique()
-        return said
+        said = torch.cat([self.table[torch.tensor(source)].flatten(), self.frequent])
+        return torch.bincount(said).nonzero().squeeze(1)  # far quicker than `unique`, which sorts
 
     def save(self, folder: Path) -> Path:
         """Writes it into a model directory; gives the file. Raises StorageError."""
