@@ -187,7 +187,8 @@ def full(case: Case, generator: random.Random, folder: Path) -> Outcome | None:
 
 def refused(server: breaking.Server, folder: Path, left: int) -> Outcome:
     """A run that may take `left` MiB more when its first batches are tried, against one that asks for the budget that
-    it found. (Where the address space ends is not the same each time, so neither is the budget.)"""
+    it found. (Where the address space ends is not the same each time, so neither is the budget.) Where that is too
+    little it must say so, and go on when it may take more."""
     big = {"width": 256, "feed_forward": 1024, "heads": 4, "encoder_layers": 2, "decoder_layers": 2}
     settings = tiny.settings(
         tiny.corpus(folder, 3000),
@@ -200,15 +201,21 @@ def refused(server: breaking.Server, folder: Path, left: int) -> Outcome:
     recipe.write_text(write_toml(read_recipe(settings)), encoding="utf-8")
     ended = server.train(["--recipe", str(recipe)], runs[0], ("memory", left))
     if ended.code:
-        return Outcome(["memory"], f"{left} MiB: exit code {ended.code}, {ended.messages[-500:]}")
+        told = "must fit into memory" in ended.messages or "Memory was refused after update" in ended.messages
+        if ended.code != 1 or not told or "Traceback" in ended.messages:
+            return Outcome(["memory"], f"{left} MiB: exit code {ended.code}, {ended.messages[-500:]}")
+        print(f"memory: {left} MiB more: {ended.messages.splitlines()[-1]}", flush=True)
+        more = server.train(["--resume"], runs[0])
+        if more.code:
+            return Outcome(["memory"], f"{left} MiB: not resumed: {more.messages[-500:]}")
     budget = read_toml(runs[0] / "recipe.toml")["train"]["batch_tokens"]
     print(f"memory: {left} MiB more: a budget of {budget} tokens", flush=True)
-    if budget == 8192:
+    if budget == 8192 and not ended.code:
         return Outcome([], "")
     again = server.train(["--recipe", str(recipe), f"train.batch_tokens={budget}"], runs[1])
     if again.code:
         return Outcome(["memory"], f"the other run: {again.messages[-500:]}")
-    return Outcome(["memory"], "", differences(*runs))
+    return Outcome(["memory"], "", differences(*runs, only_results=bool(ended.code)))
 
 
 @contextmanager

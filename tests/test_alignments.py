@@ -309,7 +309,7 @@ def test_links_teach_a_head_to_align(step: str, tmp_path: Path) -> None:
     for weight in (1.0, 1e-9):
         settings = reversing(tmp_path)
         settings["model"] = {key: value for key, value in model.items() if value is not None}
-        merge(settings, {"train": {"updates": 150, "batch_tokens": 256, "validate_every": 150, "average": 0}})
+        merge(settings, {"train": {"updates": 200, "batch_tokens": 256, "validate_every": 200, "average": 0}})
         merge(settings, {"train": {"alignment_weight": weight, "alignment_step": step}})
         run = tmp_path / f"{weight}"
         ojak.train_run(settings, run, tiny.Silent())

@@ -88,6 +88,23 @@ def test_collate_is_what_it_says() -> None:
 lengths = st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=1, max_size=120)
 
 
+def test_batches_of_nearly_equal_work_follow_each_other_in_twos() -> None:
+    """So that two processes which share an update seldom wait for each other: the larger of two is 2 % more than the
+    mean, where in an order that knows nothing of work it is 8 %."""
+    lengths = np.random.default_rng(1).integers(1, 30, (2, 5000))
+
+    def work(places: np.ndarray) -> int:
+        source, target = (side[places] for side in lengths)
+        return int(len(places) * (source.max() + target.max()) + target.sum())
+
+    planned = plan(lengths[0], lengths[1], 300, (1, 2))
+    found = np.array([work(places) for places in planned])
+    twos = found[: len(found) // 2 * 2].reshape(-1, 2)
+    others = np.random.default_rng(2).permutation(found)[: twos.size].reshape(-1, 2)
+    assert twos.max(1).sum() / twos.mean(1).sum() < 1.02 < 1.06 < others.max(1).sum() / others.mean(1).sum()
+    assert np.corrcoef(found[:-2], found[2:])[0, 1] < 0.3, "and the twos are mixed"
+
+
 @given(lengths, st.integers(1, 100), st.none() | st.tuples(st.integers(0, 9), st.integers(0, 9)))
 @examples(deadline=None, max_examples=150)
 def test_a_plan_holds_every_pair_once_within_its_budget(

@@ -116,8 +116,9 @@ def plan(
 
     A batch holds at most `budget` tokens of its longer side, end of sentence and padding included, or a single pair
     that is longer. `shuffle`, numbers such as a seed and a pass, mixes pairs of equal lengths and the order of the
-    batches; the same numbers give the same order, so a place in it (pass, batch) is enough to resume. Without it the
-    order is by length.
+    batches; the same numbers give the same order, so a place in it (pass, batch) is enough to resume. In it batches of
+    nearly equal work follow each other in twos: two processes that share an update seldom wait for each other. Without
+    it the order is by length.
     """
     generator = None if shuffle is None else np.random.Generator(np.random.PCG64(list(shuffle)))
     ties = np.arange(len(source_lengths)) if generator is None else generator.permutation(len(source_lengths))
@@ -134,6 +135,13 @@ def plan(
         fits = _few(max(1, int(np.searchsorted(tokens, budget, side="right"))))
         batches.append(order[begin : begin + fits])
         begin += fits
-    if generator is not None:
-        batches = [batches[place] for place in generator.permutation(len(batches))]
-    return batches
+    if generator is None:
+        return batches
+    # Work is padded tokens, and the words to foretell once more, for the output layer.
+    work = [
+        len(places) * (source_lengths[places].max() + target_lengths[places].max()) + target_lengths[places].sum()
+        for places in batches
+    ]
+    alone, twos = np.split(np.argsort(work, kind="stable"), [len(batches) % 2])  # where they are odd, the smallest
+    mixed = generator.permutation(twos.reshape(-1, 2)).reshape(-1)
+    return [batches[place] for place in (*mixed, *alone)]
