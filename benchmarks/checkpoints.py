@@ -27,6 +27,7 @@ from ojak.config import TrainConfig, TransformerConfig
 from ojak.model.build import build
 from ojak.train import checkpoint, memory
 from ojak.train.checkpoint import Progress
+from ojak.train.parallel import Processes
 from ojak.train.precision import Working, settled
 from ojak.train.update import make_optimizer, update
 
@@ -64,7 +65,7 @@ def measure(settings: dict[str, Any], vocabulary: int, folder: Path) -> dict[str
     for number in range(1, SAVES + 1):
         memory.forget_peak()
         before, begun = memory.resident(), time.perf_counter()
-        saved = checkpoint.save(folder, model, optimizer, Progress("", update=number))
+        saved = checkpoint.save(folder, model, optimizer, Progress("", update=number), Processes())
         took.append(time.perf_counter() - begun)
         more.append(memory.peak() - before)
     size = sum(path.stat().st_size for path in saved.iterdir())

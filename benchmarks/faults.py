@@ -1,17 +1,20 @@
 """What happens to runs that are killed, stopped, and kept from writing, computing or remembering.
 
-    python benchmarks/faults.py [--rounds 10] [--seed 1] [--minutes 20]
+    python benchmarks/faults.py [--rounds 10] [--seed 1] [--minutes 20] [--pairs 3]
 
 Tiny runs of every kind of model, in every precision, with workers and without, are broken in every way at places drawn
 at random, most of them several times one after another, and resumed to their end. Then weights, state of the optimizer,
 progress, history and model card are compared, to the bit, with those of a run that nothing disturbed. A run is lost if
-it cannot be resumed, or does not say what happened. Writes benchmarks/results/faults.json.
+it cannot be resumed, or does not say what happened. Of two processes (`--pairs` times, in weights that are whole or in
+pieces) one is killed, and the run goes on with two, with torchrun by itself, or with one that makes up for the other,
+whose sums may differ by rounding. Writes benchmarks/results/faults.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -28,8 +31,11 @@ from common import ROOT, keep, machine
 sys.path.insert(0, str(ROOT / "tests"))
 
 import breaking
+import test_parallel
 import tiny
 from cases import RUNS, Case, Outcome, differences
+
+from ojak.config import read_recipe, read_toml, write_toml
 
 KILLS = {
     "file": "killed (SIGKILL) before a file is opened, linked, moved or removed",
@@ -37,6 +43,9 @@ KILLS = {
     "update": "killed in an update, before its step",
     "validate": "killed in a validation",
     "time": "killed after a time drawn at random, also while it prepares",
+    "one of two": "one of two processes killed in an update; the other names it, and two go on",
+    "one of two, then one": "the same, and one process goes on",
+    "torchrun": "one of two processes killed, and torchrun starts both again",
 }
 OTHERS = {
     "term": "asked to stop (SIGTERM), also while it prepares",
@@ -101,6 +110,55 @@ def damaged(case: Case, generator: random.Random) -> Outcome:
     return Outcome(["damaged"], "", differences(run, case.uncut))
 
 
+def together(folder: Path, number: int, generator: random.Random, tally: Tally) -> None:
+    """Kills one of two processes in every way of going on."""
+    for name, base in (("whole", test_parallel.RUN), ("pieces", test_parallel.PIECES)):
+        case = folder / f"two-{number}-{name}"
+        case.mkdir()
+        settings = tiny.settings(tiny.corpus(case), base)
+        settings["train"] |= {"updates": 10, "save_every": generator.randint(1, 4), "validate_every": 4}
+        (case / "recipe.toml").write_text(write_toml(read_recipe(settings)), encoding="utf-8")
+        words = ["train", "--recipe", str(case / "recipe.toml"), "--resume", "--out"]
+        test_parallel.done("command", case, *words, str(case / "uncut"))
+        for kind in ("one of two", "one of two, then one", "torchrun"):
+            run, rank = case / kind.replace(" ", "-"), generator.randint(0, 1)
+            after = {"OJAK_RANK": str(rank), "OJAK_AFTER": str(generator.randint(1, 9)), "OJAK_SIGNAL": "SIGKILL"}
+            try:
+                _strike(kind, case, [*words, str(run)], rank, after)
+                apart = _apart(run, case / "uncut", rounding="then one" in kind)
+                tally.add(kind, Outcome([kind], "", apart))
+            except (AssertionError, subprocess.CalledProcessError) as error:
+                tally.add(kind, Outcome([kind], f"{name}, {after}: {error} {getattr(error, 'stderr', '')}"[:1000]))
+
+
+def _strike(kind: str, folder: Path, words: list[str], rank: int, after: dict[str, str]) -> None:
+    """Begins a run with two processes, one of which is killed, and goes on with it to its end."""
+    if kind == "torchrun":
+        start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        start += ["--max-restarts", "1", str(ROOT / "tests" / "together.py"), "command", str(folder), *words]
+        environment = {**os.environ, **after, "GLOO_SOCKET_IFNAME": "lo"}
+        subprocess.run(start, env=environment, check=True, capture_output=True, text=True)
+        return
+    processes = test_parallel.started("command", folder, *words, **after)
+    said = test_parallel.ended(processes)[1 - rank]
+    assert f"because process {rank} (pid {processes[rank].pid} on " in said and "Traceback" not in said, said
+    if kind == "one of two":
+        test_parallel.done("command", folder, *words)
+    else:
+        alone = [sys.executable, "-m", "ojak", *words, "train.accumulate=2"]
+        subprocess.run(alone, check=True, capture_output=True, text=True)
+
+
+def _apart(run: Path, uncut: Path, rounding: bool) -> list[str]:
+    if not rounding:
+        return differences(run, uncut)
+    try:
+        test_parallel.alike(run, uncut)
+    except AssertionError as error:
+        return [str(error)[:300]]
+    return []
+
+
 def _lines(run: Path) -> list[str]:
     return (run / "history.jsonl").read_text(encoding="utf-8").splitlines()
 
@@ -130,8 +188,6 @@ def full(case: Case, generator: random.Random, folder: Path) -> Outcome | None:
 def refused(server: breaking.Server, folder: Path, left: int) -> Outcome:
     """A run that may take `left` MiB more when its first batches are tried, against one that asks for the budget that
     it found. (Where the address space ends is not the same each time, so neither is the budget.)"""
-    from ojak.config import read_recipe, read_toml, write_toml
-
     big = {"width": 256, "feed_forward": 1024, "heads": 4, "encoder_layers": 2, "decoder_layers": 2}
     settings = tiny.settings(
         tiny.corpus(folder, 3000),
@@ -167,10 +223,14 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--rounds", type=int, default=10, help="for each kind of run")
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--pairs", type=int, default=3, help="rounds in which one of two processes is killed")
     options.add_argument("--minutes", type=float, default=20.0, help="no round begins later")
     asked = options.parse_args()
     begun, tally, done = time.monotonic(), Tally(), dict.fromkeys(RUNS, 0)
-    command = f"python benchmarks/faults.py --rounds {asked.rounds} --seed {asked.seed} --minutes {asked.minutes:g}"
+    command = (
+        f"python benchmarks/faults.py --rounds {asked.rounds} --seed {asked.seed} --minutes {asked.minutes:g} "
+        f"--pairs {asked.pairs}"
+    )
 
     def write() -> None:
         import torch
@@ -212,6 +272,8 @@ def main() -> None:
             tally.add("nan", nan(poisoned, generator))
             if number < 3:
                 tally.add("memory", refused(server, folder, (600, 700, 800)[number]))
+            if number < asked.pairs:
+                together(folder, number, generator, tally)
             write()
     if tally.faults:
         print(*tally.faults, sep="\n", file=sys.stderr)

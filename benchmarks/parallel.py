@@ -5,7 +5,8 @@
 The work is that of benchmarks/training.py: the Transformer of width 256 with 3 + 3 layers and a vocabulary of 8,000, as
 it comes (bf16 where the processor multiplies it). Strong: an update of 4,096 tokens, however many learn from it. Weak:
 4,096 tokens for each process. `--more` adds rounds to those that benchmarks/results/parallel.json holds. Two processes
-that know nothing of each other show what the machine allows.
+that know nothing of each other show what the machine allows. Processor time a token, which others on the machine hardly
+change, shows what learning together costs beside waiting.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def once(name: str, seconds: float) -> dict[str, Any]:
     return {
         "tokens_per_second": rates[0] if together else sum(rates),
         "update_ms": found[0]["update_ms"],
-        "sum_ms": found[0]["sum_ms"],
+        "sum_ms": statistics.mean(one["sum_ms"] for one in found),
+        "wait_ms": statistics.mean(one["wait_ms"] for one in found),
+        "cpu_us_per_token": statistics.mean(one["cpu_us_per_token"] for one in found),
         "peak_mb": max(one["peak_mb"] for one in found),
     }
 
@@ -83,29 +86,39 @@ def learn(threads: int, budget: int, seconds: float) -> None:
         model = build(recipe.model, work.VOCABULARY, work.VOCABULARY, shared=True).train()
         optimizer = make_optimizer(model, recipe.train)
         stream = itertools.islice(batches(budget), processes.rank, None, processes.size)
-        summing = [0.0]
-        sum_gradients = processes.sum_gradients
+        spent_in = {"sum": 0.0, "wait": 0.0}
 
-        def timed(room: Any) -> None:
-            begun = time.perf_counter()
-            sum_gradients(room)
-            summing[0] += time.perf_counter() - begun
+        def timed(name: str, work: Any) -> Any:
+            def wrapped(given: Any) -> Any:
+                begun = time.perf_counter()
+                found = work(given)
+                spent_in[name] += time.perf_counter() - begun
+                return found
 
-        processes.sum_gradients = timed  # type: ignore[method-assign]
+            return wrapped
+
+        processes.sum_gradients = timed("sum", processes.sum_gradients)  # type: ignore[method-assign]
+        processes.sum = timed("wait", processes.sum)  # type: ignore[method-assign]
         with closing(Working(model, recipe.train, processes)) as working:
-            tokens = updates = 0
+            tokens = updates = mine = 0
+            computing = 0.0
             for number in itertools.count(-WARM):
                 if number == 0:
-                    begun, tokens, updates, summing[0] = time.perf_counter(), 0, 0, 0.0
+                    begun, computing, tokens, updates, mine = time.perf_counter(), time.process_time(), 0, 0, 0
+                    spent_in |= {"sum": 0.0, "wait": 0.0}
                 if not processes.told(number < 0 or time.perf_counter() - begun < seconds):
                     break
-                tokens += update(working, [next(stream)], optimizer, 1e-4, recipe.train).tokens
+                batch = next(stream)
+                tokens += update(working, [batch], optimizer, 1e-4, recipe.train).tokens
+                mine += batch.tokens
                 updates += 1
-            spent = time.perf_counter() - begun
+            spent, computing = time.perf_counter() - begun, time.process_time() - computing
     found = {
         "tokens_per_second": tokens / spent,
         "update_ms": 1000 * spent / updates,
-        "sum_ms": 1000 * summing[0] / updates,
+        "sum_ms": 1000 * spent_in["sum"] / updates,
+        "wait_ms": 1000 * spent_in["wait"] / updates,
+        "cpu_us_per_token": 1e6 * computing / mine,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     print(json.dumps(found), flush=True)
@@ -153,7 +166,8 @@ def main() -> None:
     keep(
         "parallel",
         {
-            "command": "python benchmarks/parallel.py",
+            "command": f"python benchmarks/parallel.py --rounds {len(next(iter(seen.values())))} "
+            f"--seconds {asked.seconds:g}",
             "machine": machine(),
             "seconds": asked.seconds,
             "tokens": TOKENS,

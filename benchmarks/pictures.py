@@ -2,8 +2,9 @@
 
     python benchmarks/pictures.py
 
-Writes docs/pictures/*.svg and benchmarks/results/pictures.json, which tells what each of them shows; and for
-docs/looking.md a map of occlusion and, where there is a Chromium to draw it, the page of all heads.
+Writes docs/pictures/*.svg and benchmarks/results/pictures.json, which tells what each of them shows; for
+docs/looking.md a map of occlusion; and, where there is a Chromium to draw them, the page of all heads and the
+report of docs/measuring.md.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from common import ROOT, keep
+from common import ROOT, data, keep
 
 import ojak
+from ojak.attribution.inside import COMPARED
+from ojak.evaluate import page
+from ojak.evaluate.measured import measure
+from ojak.evaluate.report import translated
 from ojak.look import figures
 
 PICTURES = {
@@ -29,6 +34,7 @@ PICTURES = {
 }
 
 
+BEAMS = {"greedy": 1, "beam": 4}
 INSIDE = "korean/transformer-en-ko", "A man is playing the guitar in the park."
 
 
@@ -36,18 +42,31 @@ def inside() -> None:
     """The pictures of docs/looking.md."""
     run, sentence = INSIDE
     opened = ojak.load(ROOT / "runs" / run, device="cpu").inside(sentence)
-    shown, _ = opened.compared(opened.map("occlusion", words=True), words=True)
+    shown, _ = opened.compared(opened.map("occlusion", words=True), COMPARED, words=True)
     figures.save(shown, ROOT / "docs" / "pictures" / "occlusion.svg")
+    photograph("heads", figures.heads(opened.heads()), "1280,800")
+
+
+def report() -> None:
+    """The picture of docs/measuring.md: greedy search and a beam, on every third pair of a test set."""
+    translator = ojak.load(ROOT / "runs" / INSIDE[0], device="cpu")
+    pairs = ojak.read_pairs([data("enko_talk.test.tsv.gz")])[::3]
+    systems = [translated(name, translator, pairs, ojak.SearchConfig(beam=beam)) for name, beam in BEAMS.items()]
+    photograph("report", page.html(measure(pairs, systems, translator.languages, title="enko_talk")), "1200,1300")
+
+
+def photograph(name: str, html: str, size: str) -> None:
+    """Draws a page into docs/pictures/NAME.png by a browser, if there is one."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
-        print("heads.png is left as it was: there is no Chromium to draw it", file=sys.stderr)
+        print(f"{name}.png is left as it was: there is no Chromium to draw it", file=sys.stderr)
         return
     with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "heads.html"
-        page.write_text(figures.heads(opened.heads()), encoding="utf-8")
-        picture = os.fspath(ROOT / "docs" / "pictures" / "heads.png")
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1280,800"]
-        subprocess.run([browser, *options, f"--screenshot={picture}", page.as_uri()], check=True, capture_output=True)
+        file = Path(folder) / "page.html"
+        file.write_text(html, encoding="utf-8")
+        picture = os.fspath(ROOT / "docs" / "pictures" / f"{name}.png")
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={size}"]
+        subprocess.run([browser, *options, f"--screenshot={picture}", file.as_uri()], check=True, capture_output=True)
 
 
 def main() -> None:
@@ -61,6 +80,7 @@ def main() -> None:
         shown[name] = {"run": run, "source": found.source, "translation": found.text, "view": view}
         print(name, found.source, found.text, figures.terminal(found, view), sep="\n")
     inside()
+    report()
     keep("pictures", {"command": "python benchmarks/pictures.py", "pictures": shown})
 
 

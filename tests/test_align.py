@@ -18,17 +18,19 @@ from hypothesis import strategies as st
 from zoo import VOCABULARY, ZOO, make
 
 import ojak
-from ojak import cli
+from ojak import batch, cli
 from ojak.align import aligner, symmetrise
 from ojak.align.aligner import Aligner
 from ojak.align.choose import by_agreement, by_gold, looked
 from ojak.align.error_rate import error_rate
-from ojak.align.extract import Seen, cut, see, weigh_norms
+from ojak.align.extract import Seen, cut, see
 from ojak.align.links import Gold, Links, pharaoh, read_gold
 from ojak.align.reading import MEASURES, STEPS, Reading, default, every, names
 from ojak.align.remember import recall, remember
 from ojak.align.symmetrise import both_ways, mutual, one_way, soft_union
-from ojak.align.words import Cut, Matrix, merged
+from ojak.align.words import Cut, Matrix
+from ojak.attribution import attention
+from ojak.attribution.attention import lengths
 from ojak.config import SearchConfig
 from ojak.corpus.pair import Pair
 from ojak.errors import DataError, ModelError, UseError
@@ -37,6 +39,7 @@ from ojak.model.inside import Transforms
 from ojak.text import KINDS, Kind, Tokenizer, learn
 from ojak.text.vocabulary import BOS, EOS
 from ojak.translate import Translator
+from ojak.words import merged
 
 # gold and error rate
 
@@ -236,7 +239,8 @@ def test_words_of_text_that_normalisation_changes(kind: Kind, tokenizers: dict[K
     first, third = (len(Cut.of(tokenizers[kind], word).pieces) for word in ("학생", "저는"))
     space = kind == "character"
     assert len(cut.ids[0]) == first and len(cut.ids[3]) == third + space
-    assert sorted(set(cut.word_of.tolist())) == [0, 2, 3]
+    assert [bool(part) for part in cut.groups] == [True, False, True, True]
+    assert [place for part in cut.groups for place in part] == list(range(len(cut.pieces)))
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=6), st.lists(st.integers(0, 3), min_size=1, max_size=6))
@@ -244,11 +248,13 @@ def test_words_of_text_that_normalisation_changes(kind: Kind, tokenizers: dict[K
 def test_pieces_are_summed_over_the_source_and_averaged_over_the_target(source: list[int], target: list[int]) -> None:
     """Lists of how many pieces each word has."""
     words = [np.repeat(np.arange(len(side)), side) for side in (target, source)]
-    matrix = np.random.default_rng(1).random((len(words[0]), len(words[1])), dtype=np.float32)
-    found = merged(matrix, words[0], words[1], (len(target), len(source)))
-    for row, column in product(range(len(target)), range(len(source))):
-        block = matrix[words[0] == row][:, words[1] == column]
-        assert found[row, column] == pytest.approx(block.sum() / max(target[row], 1))
+    groups = [Cut(tuple("w" * len(side)), tuple((0,) * count for count in side)).groups for side in (target, source)]
+    matrix = np.random.default_rng(1).random((len(words[0]), len(words[1]) + 1), dtype=np.float32)
+    for mean in (True, False):
+        found = merged(matrix, *groups, mean)  # the last column, which is no word's, is left out
+        for row, column in product(range(len(target)), range(len(source))):
+            block = matrix[words[0] == row][:, :-1][:, words[1] == column]
+            assert found[row, column] == pytest.approx(block.sum() / (max(target[row], 1) if mean else 1))
 
 
 def test_a_word_looks_where_it_looked_most_and_one_without_pieces_nowhere() -> None:
@@ -349,7 +355,7 @@ def test_norms_against_plain_loops(name: str) -> None:
     memory = model.encode(ids).states[0]
     layers = 2 if name.startswith("transformer") else 1
     heads = len(model.views) // layers
-    norms, layer_norms = weigh_norms(weights, transformed, layers)
+    norms, layer_norms = lengths(weights, transformed, model.views)
     for t, layer, s in product(range(3), range(layers), range(4)):
         together = torch.zeros(())
         for head in range(heads):
@@ -370,11 +376,34 @@ def test_norms_against_plain_loops(name: str) -> None:
 def test_norms_of_a_layer_are_shares_of_what_its_heads_let_through_together() -> None:
     translator = translator_of("transformer-pre-rotary-swiglu")
     (seen,) = seen_by(translator, ["4 5 6"], ["7 8"]).values()
-    for view, chosen in (("layer1", seen.layer_norms[:, [1]]), ("mean", seen.layer_norms)):
+    assert seen.norms is not None
+    for view, chosen in (("layer1", seen.norms[1][:, [1]]), ("mean", seen.norms[1])):
         plain = chosen.mean(1)[1:, :3]
         np.testing.assert_allclose(
             seen.matrix(Reading(view, "input", "norms")), plain / plain.sum(1, keepdims=True), rtol=1e-5
         )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ATTENDING)
+def test_norms_are_those_that_a_look_inside_shows(name: str) -> None:
+    """One definition for both, of every view, layer and the mean of all: words of one piece each, without the ends."""
+    translator = translator_of(name)
+    (seen,) = seen_by(translator, ["4 5 6"], ["7 8"]).values()
+    ids = batch.collate([[4, 5, 6]], [[7, 8]], torch.device("cpu"))
+    for view in names(translator.views):
+        looked_at = attention.norms(translator.model, ids, view)[:-1, :-1].numpy()
+        found = seen.matrix(Reading(view, "output", "norms"))
+        np.testing.assert_allclose(found, looked_at / looked_at.sum(1, keepdims=True), rtol=1e-5)
+
+
+def test_norms_are_worked_out_only_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    translator = translator_of("transformer-pre-rotary-swiglu")
+    pairs = [Pair("4 5 6", "7 8")]
+    weights, norms = (Aligner(translator, Reading("mean", "output", measure)).align(pairs) for measure in MEASURES)
+    monkeypatch.setattr(type(translator.model), "transformed", lambda model, state: pytest.fail("not asked for"))
+    assert Aligner(translator, Reading("mean", "output", "weights")).align(pairs) == weights
+    assert [one.shares for one in weights] != [one.shares for one in norms]
 
 
 def test_a_model_without_attention_says_so() -> None:
@@ -394,7 +423,7 @@ def test_the_default_is_a_reading_of_every_model_with_attention(name: str) -> No
     translator = translator_of(name)
     reading = default(translator.views)
     (seen,) = seen_by(translator, ["4 5 6"], ["7 8"]).values()
-    plain = seen.layer_norms.mean(1)[:-1, :3]
+    plain = seen.norms[1].mean(1)[:-1, :3]
     np.testing.assert_allclose(seen.matrix(reading), plain / plain.sum(1, keepdims=True), rtol=1e-5)
 
 
@@ -516,6 +545,15 @@ def test_files_with_the_target_first_have_links_as_they_stand(
         }
     rates = [ran(capsys, runs[0], *words, "--gold", "--json")[1] for words in ((gold,), (turned, "--reverse"))]
     assert rates[0] == rates[1]
+
+
+def test_choosing_leaves_a_pair_to_measure_on(
+    runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "one.tsv").write_text("a b\tb a\t0-1 1-0\n", encoding="utf-8")
+    kept = recall(runs[0])
+    code, _, error = ran(capsys, runs[0], tmp_path / "one.tsv", "--gold", "--choose")
+    assert code == 2 and "at least two pairs" in error and recall(runs[0]) == kept
 
 
 def test_what_was_chosen_is_kept_and_used(

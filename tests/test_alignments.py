@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from zoo import VOCABULARY, ZOO, make, ragged
 
 import ojak
+from ojak.align.reading import Reading
+from ojak.align.remember import recall, remember
 from ojak.batch import Batch, collate
 from ojak.config import TrainConfig, merge, read_recipe
 from ojak.corpus import pack as packing
@@ -258,6 +260,19 @@ def test_what_cannot_be_learnt_from_is_told_before_anything_is_written(tmp_path:
     assert "must be a file that can be read" in told(data={"alignments": [str(tmp_path / "none")]})
 
 
+def test_a_view_that_is_changed_when_a_run_goes_on_is_written_down(tmp_path: Path) -> None:
+    """And one that was chosen for the run since then stays when nothing of that is changed."""
+    settings, run = reversing(tmp_path), tmp_path / "run"
+    ojak.train_run({**settings, "train": {**settings["train"], "updates": 4}}, run, tiny.Silent())
+    assert str(recall(run)) == str(Reading("additive", "output", "weights"))
+    remember(run, Reading("additive", "input", "weights"), "It was better.")
+    ojak.train_run({"train": {"updates": 6}}, run, tiny.Silent(), resume=True)
+    assert str(recall(run)) == str(Reading("additive", "input", "weights"))
+    remember(run, Reading("additive", "output", "weights"), "No.")
+    ojak.train_run({"train": {"updates": 8, "alignment_step": "input"}}, run, tiny.Silent(), resume=True)
+    assert str(recall(run)) == str(Reading("additive", "input", "weights"))
+
+
 def test_a_run_is_not_resumed_on_other_links(tmp_path: Path) -> None:
     settings, run = reversing(tmp_path), tmp_path / "run"
     ojak.train_run({**settings, "train": {**settings["train"], "updates": 10}}, run, tiny.Silent())
@@ -271,16 +286,16 @@ def test_a_run_is_not_resumed_on_other_links(tmp_path: Path) -> None:
 def error_rate(run: Path, settings: dict[str, Any]) -> float:
     """1 − the share of words whose strongest weight of the recorded view, at the recorded step, is on their source."""
     loaded = folder.load(run, CPU)
-    assert loaded.alignment is not None
-    view, step = loaded.alignment.view, loaded.alignment.step
+    taught = recall(run)
+    assert taught is not None
     words, right = 0, 0
     for source, target in tiny.pairs(120, seed=9):
         ids, said = loaded.source.encode(source), loaded.target.encode(target)
         batch = collate([ids], [said], CPU)
-        attention = loaded.model(batch.source, batch.target_in, view).attention
+        attention = loaded.model(batch.source, batch.target_in, taught.view).attention
         assert attention is not None
         for place in range(len(said)):
-            row = attention[0, place + (step == "input"), 0]
+            row = attention[0, place + (taught.step == "input"), 0]
             words, right = words + 1, right + (int(row.argmax()) == len(ids) - 1 - place)
     return 1 - right / words
 

@@ -246,6 +246,7 @@ def test_views_that_cannot_be_shown_are_told(talk: Path, tmp_path: Path, here: H
     assert "recurrent" in here.refused("look", talk, "ab cd", "--self", "encoder")
     assert "one view, additive" in here.refused("look", talk, "ab cd", "--layer", "0")
     assert "must end in .html" in here.refused("look", talk, "ab cd", "--all-heads", tmp_path / "heads.svg")
+    assert "must end in .svg" in here.refused("look", tmp_path / "none", "ab cd", "--out", tmp_path / "map.pdf")
     page = ("--all-heads", tmp_path / "heads.html")  # is not written where something else is wrong
     assert "leave --view" in here.refused("look", talk, "ab cd", "--self", "encoder", "--words", *page)
     assert "at most 8 tokens" in here.refused("look", talk, "ab " * 9, "--view", "occlusion")
@@ -591,6 +592,19 @@ def test_numbers_that_no_training_can_take_are_refused(word: str, pairs: Path, t
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_pairs_that_stand_the_other_way_round_are_told(turned: bool, tmp_path: Path, here: Here) -> None:
+    lines = [("Good morning.", "좋은 아침이에요."), ("Where is the KTX?", "KTX가 어디 있어요?")]
+    sides = [pair[::-1] for pair in lines] if turned else lines
+    (tmp_path / "pairs.tsv").write_text("".join(f"{one}\t{other}\n" for one, other in sides), encoding="utf-8")
+    (tmp_path / "said").write_text("".join(f"{one}\n" for one, _ in sides), encoding="utf-8")
+    words = ("evaluate", tmp_path / "said", tmp_path / "pairs.tsv", "--resamples", "0", "--source", "ko", "--target")
+    _, wrong = here(*words, "en", *(["--reverse"] if turned else []))
+    assert f"from ko to en; {'leave --reverse out' if turned else 'add --reverse'}" in wrong
+    for other, more in (("en", () if turned else ("--reverse",)), ("xx", ())):  # as it should be, and not to be told
+        assert "note" not in here(*words, other, *more)[1]
+
+
 def test_systems_are_compared(talk: Path, pairs: Path, tmp_path: Path, here: Here) -> None:
     here("evaluate", talk, pairs, "--beam", "1", "--output", tmp_path / "said.txt", "--resamples", "0")
     worse = tmp_path / "worse.txt"
@@ -607,7 +621,8 @@ def test_systems_are_compared(talk: Path, pairs: Path, tmp_path: Path, here: Her
     assert found["leaks"]["of"] == ["talk"] and 150 < found["leaks"]["pairs"] < 200
     assert str(tmp_path / "page.html") in error and "</html>" in (tmp_path / "page.html").read_text(encoding="utf-8")
     table = here("compare", tmp_path / "said.txt", f"model={talk}", "--pairs", pairs, "--beam", "1", *few)[0]
-    assert "WARNING: " in table and "+0.00 (+0.00 to +0.00), p 1, bootstrap p 1" in table and "*" not in table
+    assert "WARNING: " in table and "+0.00 (+0.00 to +0.00), p 1, bootstrap p 1" in table
+    assert table.count("*") == 1 and "* differs by more than chance (p < 0.05)" in table  # which nothing does
 
 
 def test_a_file_of_translations_is_measured_like_a_model(talk: Path, pairs: Path, tmp_path: Path, here: Here) -> None:

@@ -4,6 +4,7 @@ run ends as if nothing had happened, or says what did."""
 from __future__ import annotations
 
 import json
+import math
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,15 +20,17 @@ from zoo import make
 
 import ojak
 from ojak.batch import collate, plan
-from ojak.config import TrainConfig, read_toml
-from ojak.train import memory, meter, objective, selection, trial
+from ojak.config import Recipe, TrainConfig, read_recipe, read_toml
+from ojak.corpus.pair import Pair
+from ojak.train import loop, memory, meter, objective, selection, trial
 from ojak.train import update as updating
 from ojak.train.checkpoint import Progress
-from ojak.train.dataset import weights
+from ojak.train.dataset import Dev, weights
+from ojak.train.frozen import freeze
 from ojak.train.history import Lines, describe, read_history
 from ojak.train.loss import Loss
 from ojak.train.precision import Working
-from ojak.train.validate import Validation
+from ojak.train.validate import Validation, validate
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +55,12 @@ def case(server: breaking.Server, tmp_path_factory: pytest.TempPathFactory) -> C
 # ---------------------------------------------------------------- killed
 
 
-@pytest.mark.parametrize(("name", "seed"), [("gru-additive-fp32", 1), ("transformer-bf16-2-workers", 2)])
+@pytest.mark.parametrize(("name", "seed"), [("gru-additive-fp32", 4), ("transformer-bf16-2-workers", 2)])
 def test_a_run_that_is_killed_again_and_again_ends_as_if_it_were_not(
     name: str, seed: int, case: Callable[[str], Case]
 ) -> None:
     one, generator = case(name), random.Random(seed)
-    found = one.break_at(*(one.draw(generator) for _ in range(4)))
+    found = one.break_at(*(one.draw(generator) for _ in range(6)))
     assert (found.lost, found.differences) == ("", []) and len(found.broken) > 1
 
 
@@ -157,6 +160,32 @@ def test_a_run_with_losses_that_are_no_numbers_goes_back_and_on(
     assert (found.lost, found.differences) == ("", []) and len(found.broken) > 1
 
 
+def test_there_is_always_a_good_checkpoint_to_go_back_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many bad steps have been saved since; one that has been damaged is told and passed over."""
+    real, cross_entropy, run = loop.update, objective.cross_entropy, tmp_path / "run"
+
+    def spoilt(*given: Any) -> Loss:
+        loss = cross_entropy(*given)
+        return Loss(loss.smoothed * float("nan"), loss.plain)
+
+    def updated(working: Any, batches: Any, optimizer: Any, rate: float, *others: Any) -> Any:
+        if (run / "state" / "00000006").exists() and not (run / "state" / "00000007").exists():
+            newest = run / "state" / "00000003" / "weights.safetensors"
+            content = bytearray(newest.read_bytes())
+            content[-1] ^= 1
+            newest.write_bytes(content)
+        monkeypatch.setattr(objective, "cross_entropy", spoilt if rate > 0.006 else cross_entropy)
+        return real(working, batches, optimizer, rate, *others)
+
+    monkeypatch.setattr(loop, "update", updated)
+    changes = {"train": {"save_every": 1, "updates": 12}}
+    ojak.train_run(tiny.settings(tiny.corpus(tmp_path), changes), run, tiny.Silent())
+    (setback,) = (event for event in tiny.history(run) if event["event"] == "setback")
+    assert setback["update"] == 8 and "the weights of update 2," in setback["message"]
+    assert "00000003/weights.safetensors is damaged" in setback["message"]
+    assert sorted(path.name for path in (run / "state").glob("0*")) == ["00000011", "00000012"]
+
+
 def test_a_step_that_is_not_finite_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights and optimizer are those of before, and the tokens are not counted as learnt."""
     model, config = make("gru-additive-before"), TrainConfig(workers=1, precision="exact")
@@ -180,12 +209,29 @@ def test_a_step_that_is_not_finite_touches_nothing(tmp_path: Path, monkeypatch: 
         assert not all(one.equal(other) for one, other in zip(before, everything(), strict=True))
 
 
-def test_a_run_that_cannot_go_on_says_so(tmp_path: Path) -> None:
-    changes = {"train": {"learning_rate": 1e30, "warmup": 0, "clip": 0, "updates": 200, "save_every": 200}}
+def test_a_run_that_cannot_go_on_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = objective.cross_entropy
+    monkeypatch.setattr(
+        objective, "cross_entropy", lambda *given: Loss(real(*given).smoothed * float("nan"), real(*given).plain)
+    )
+    changes = {"train": {"updates": 200, "save_every": 200}}
     with pytest.raises(ojak.OjakError, match=r"lower rate 8 times.*history\.jsonl.*lower train\.learning_rate"):
         ojak.train_run(tiny.settings(tiny.corpus(tmp_path), changes), tmp_path / "run", tiny.Silent())
     factors = [event["slower"] for event in tiny.history(tmp_path / "run") if event["event"] == "setback"]
     assert factors == [2.0**-number for number in range(1, 9)]
+
+
+@pytest.mark.parametrize("name", ["gru-additive-fp32", "transformer-fp32"])
+def test_weights_that_have_run_away_are_the_worst(name: str, tmp_path: Path) -> None:
+    """No word is likelier than another, so nothing can be translated; a validation tells, and does not break down."""
+    settings = tiny.settings(tiny.corpus(tmp_path), {**RUNS[name], "train": {"updates": 1, "average": 0}})
+    ojak.train_run(settings, tmp_path / "run", tiny.Silent())
+    translator, recipe = ojak.load(tmp_path / "run"), read_recipe(settings)
+    for weight in translator.model.parameters():
+        weight.data.fill_(float("nan"))
+    pairs = [Pair(*texts) for texts in tiny.pairs(20)]
+    found = validate(translator, Dev(pairs, translator.source, translator.target, recipe), recipe)
+    assert math.isnan(found.nll) and found.better("loss") == -math.inf and found.bleu == 0
 
 
 # ---------------------------------------------------------------- a model that has collapsed
@@ -278,11 +324,60 @@ def test_what_would_be_too_much_is_foretold_and_not_tried(monkeypatch: pytest.Mo
     monkeypatch.setattr(memory, "peak", lambda: held[0])
     batch = collate([[5, 6]] * 80, [[7]] * 80, torch.device("cpu"))
     with pytest.raises(trial._TooLarge) as found:
-        trial._watched(batch, 1500, work)
+        trial._watched(batch, [(memory.peak, 1500)], work)
     assert tried == [10, 20, 40] and found.value.share == pytest.approx(50 / 80)
     tried.clear()
-    trial._watched(batch, 1900, work)
+    trial._watched(batch, [(memory.peak, 1900)], work)
     assert tried == [10, 20, 40, 80]
+
+
+def test_what_training_holds_beside_the_trial_is_counted() -> None:
+    """Two moments of what learns, and its average; the room for the gradients of several processes; and in a validation
+    the weights that the average stands in for. What an optimizer has gathered before is there already."""
+    model, recipe = make("gru-additive-before"), read_recipe({})
+    freeze(model, ["source.*"])
+    sizes = sum(weight.nbytes for weight in model.parameters() if weight.requires_grad)
+    optimizer = updating.make_optimizer(model, recipe.train)
+    averaged = recipe.model_copy(update={"train": recipe.train.model_copy(update={"ema": 0.9})})
+
+    def held(recipe: Recipe, processes: int) -> tuple[int, int]:
+        learning, looking = trial._pending(recipe, optimizer, processes)
+        return sum(learning) // sizes, sum(looking) // sizes
+
+    assert [held(recipe, 1), held(recipe, 2), held(averaged, 2)] == [(2, 0), (3, 0), (4, 1)]
+    for weight in model.parameters():
+        weight.grad = torch.ones_like(weight) if weight.requires_grad else None
+    optimizer.step()
+    assert [held(recipe, 1), held(averaged, 2)] == [(0, 0), (1, 1)]
+
+
+def test_addresses_that_are_limited_are_foretold_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was refused once leaves less for the next try, so the smallest part that is refused says how little fits."""
+    batch = collate([[5, 6]] * 80, [[7]] * 80, torch.device("cpu"))
+
+    def work(part: Any) -> None:
+        raise RuntimeError("could not create a primitive")
+
+    with pytest.raises(trial._TooLarge) as found:
+        trial._watched(batch, [(lambda: 1, 2)], work)
+    assert found.value.share == 0.5 / 8
+    monkeypatch.setattr(memory, "most_addresses", lambda: 123)
+    assert [most for _, most in trial._limits(torch.device("cpu"), 0)][-1] == 123
+    assert trial._limits(torch.device("meta"), 0) == []
+
+
+def test_memory_that_is_refused_later_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that goes on with less, and without a traceback."""
+    real, run = loop.update, tmp_path / "run"
+
+    def refusing(*given: Any) -> Any:
+        if (run / "state" / "00000010").exists():
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+        return real(*given)
+
+    monkeypatch.setattr(loop, "update", refusing)
+    with pytest.raises(ojak.OjakError, match=r"after update 1\d.*can't allocate.*--resume train\.batch_tokens=32$"):
+        ojak.train_run(tiny.settings(tiny.corpus(tmp_path)), run, tiny.Silent())
 
 
 def test_the_heaviest_batches_are_those_of_all() -> None:
@@ -356,7 +451,7 @@ def test_the_time_that_is_left_counts_validations_and_checkpoints(monkeypatch: p
     with measured.apart("validation"):
         now[0] += 30.0
     measured.tick()
-    found = measured.look(100, {"validation": 3, "checkpoint": 5}, 40, end_window=True)
+    found = measured.look(90, {"validation": 3, "checkpoint": 5}, 30, end_window=True)
     assert found["tokens_per_second"] == 250.0 and found["seconds"] == 50.0 and found["done"] == 0.1
     assert found["remaining"] == 90 * 2.0 + 3 * 30.0
     assert (found["next_validation"], found["validation_in"]) == (40, 60.0)

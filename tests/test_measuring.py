@@ -23,8 +23,9 @@ from sacrebleu.significance import PairedTest
 
 from ojak.corpus.pair import Pair
 from ojak.errors import DataError, UseError
-from ojak.evaluate import buckets, counts, listing, metrics, outside, page, resample
-from ojak.evaluate.habits import habits, length_ratio
+from ojak.evaluate import buckets, counts, listing, metrics, outside, page, plots, resample
+from ojak.evaluate.contrast import contrasts
+from ojak.evaluate.habits import length_ratio, rates
 from ojak.evaluate.marks import REFERENCE, RIVAL, compared, spans
 from ojak.evaluate.measured import Forced, Report, System, Timed, measure
 from ojak.evaluate.resample import Chance
@@ -129,6 +130,41 @@ def test_chance_alone_is_seldom_significant() -> None:
     assert wrong / 200 <= 0.1
 
 
+def test_the_bootstrap_alone_is_as_seldom_wrong_as_randomisation() -> None:
+    """Its p is one-sided: of equals twice as many are below 0.05 as should be called different, and half of that is."""
+    draw = np.random.default_rng(3)
+    found = []
+    for trial in range(300):
+        one, two = (counts.given("x", draw.normal(0, 1, 60).tolist()) for _ in range(2))
+        found.append(resample.paired([one], [two], Chance(200, 0, trial))[0])
+    one_sided = sum(one.p_bootstrap < 0.05 for one in found if one.p_bootstrap is not None)
+    assert 0.07 <= one_sided / 300 <= 0.15
+    assert sum(one.significant for one in found) / 300 <= 0.065
+
+
+@pytest.mark.parametrize(
+    ("bootstrap", "randomisation", "significant"),
+    [(0.024, None, True), (0.03, None, False), (0.03, 0.04, True), (0.01, 0.06, False), (None, None, False)],
+)
+def test_each_p_is_judged_by_its_own_sides(bootstrap: float, randomisation: float, significant: bool) -> None:
+    assert resample.Paired("x", 1.0, None, None, bootstrap, randomisation, None).significant == significant
+
+
+@pytest.mark.parametrize(
+    ("chance", "rule"), [(Chance(50, 60), "p < 0.05"), (Chance(50, 0), "bootstrap p < 0.025"), (Chance(0, 0), None)]
+)
+def test_every_report_says_what_its_p_are(chance: Chance, rule: str | None) -> None:
+    pairs = [Pair("x", text) for text in REFERENCES[:9]]
+    made = measure(pairs, [System("a", WORSE[:9]), System("b", BETTER[:9])], ("ko", "en"), chance=chance)
+    said = json.dumps(made.as_dict()["significance"])
+    for text in (made.table(), page.html(made).partition('<script type="application/json"')[0].replace("&lt;", "<")):
+        assert ("more than chance" in text) == (rule is not None)
+        assert rule is None or f"* differs by more than chance ({rule})" in text
+        assert ("one-sided" in text) == (chance.resamples > 0) and ("two-sided" in text) == (chance.trials > 0)
+    assert '"p_bootstrap": "one-sided"' in said
+    assert (rule or "null").removeprefix("bootstrap p").removeprefix("p").strip() in said
+
+
 def test_what_was_not_asked_for_is_not_told() -> None:
     (first, *_) = resample.paired(english(WORSE, REFERENCES), english(BETTER, REFERENCES), Chance(0, 0))
     assert (first.low, first.p_bootstrap, first.p_randomisation, first.significant) == (None, None, None, False)
@@ -175,26 +211,101 @@ def test_one_label_makes_no_parts_and_none_has_a_name() -> None:
 
 def test_words_by_frequency_by_hand() -> None:
     # new: wanted once, never said. cat (1): wanted 2, said 3, matched 2. the (7): wanted 2, said 2, matched 1 and 1.
-    found = buckets.by_frequency(
+    rows = buckets.by_frequency(
         ["the cat cat", "the cat"], ["the new cat", "the cat"], {"the": 7, "cat": 1}, lambda text: text
     )
-    assert [(one.name, one.wanted, one.said, one.matched) for one in found] == [
-        ("0", 1, 0, 0),
-        ("1", 2, 3, 2),
-        ("5–9", 2, 2, 2),
-    ]
+    assert {name: each.tolist() for name, each in rows.items()} == {
+        "0": [[1, 0, 0], [0, 0, 0]],
+        "1": [[1, 2, 1], [1, 1, 1]],
+        "5–9": [[1, 1, 1], [1, 1, 1]],
+    }
+    found = [buckets.Words(name, *each.sum(axis=0)) for name, each in rows.items()]
     new, cat, the = found
     assert (new.precision, new.recall, new.f) == (0, 0, 0)
     assert (cat.precision, cat.recall, cat.f) == pytest.approx((2 / 3, 1, 0.8))
     assert (the.precision, the.recall, the.f) == (1, 1, 1)
 
 
+def test_words_of_lower_case_models_are_without_case() -> None:
+    """By frequency in training and in the marks of the page, as in the scores."""
+    pairs = [Pair("x", "The Cat sat."), Pair("y", "A DOG ran.")]
+    cut = metrics.cutter("13a", lowercase=True)
+    said = ["the cat sat.", "a cat ran."]
+    words = buckets.words_in([*said, *(pair.target for pair in pairs)], cut)
+    known = look_up([("run", iter([Pair("z", "THE Cat the CAT.")]))], pairs, words, cut)
+    made = measure(
+        pairs, [System("a", said), System("b", [text.upper() for text in said])], ("", "en"), True, Chance(9, 9), known
+    )
+    for system in made.systems:
+        found = {one.name: (one.wanted, one.said, one.matched) for one in system.by_frequency}
+        # a, dog, ran, sat: never; "." once; the, cat: twice. The cat of the second is one too many.
+        assert found == {"0": (4, 3, 3), "1": (2, 2, 2), "2": (2, 3, 2)}
+        assert system.scores[0].signature.count("case:lc")
+    assert "(cut by 13a, without case)" in made.table() and made.as_dict()["lowercase"]
+    first, second = (row["c"][0] for row in listing.listing(made)["sentences"])
+    assert [segment for side in first for segment in side if segment[1]] == []
+    assert [text.strip() for side in second for text, mark in side if mark] == ["DOG", "cat", "CAT"]
+
+
 def test_habits_by_hand() -> None:
-    found = habits(["no no no no", "Hello World!", "", "fine"], ["아니요", "hello world", "x", "fine day"])
-    assert found.repeated == pytest.approx(2 / 4)  # of three pairs two came before; one more pair in another
-    assert found.copied == pytest.approx(3 / 7)
-    assert (found.untranslated, found.empty) == (0.25, 0.25)
-    assert length_ratio(["ab cd"], ["a b c d e"]) == pytest.approx(4 / 5)
+    found = rates(["no no no no", "Hello World!", "", "fine"], ["아니요", "hello world", "x", "fine day"])
+    # Repeated: of three pairs two came before; one more pair in another.
+    assert {one.name: one.score() for one in found} == pytest.approx(
+        {"repeated": 2 / 4, "copied": 3 / 7, "untranslated": 0.25, "empty": 0.25}
+    )
+    assert length_ratio(["ab cd"], ["a b c d e"]).score() == pytest.approx(4 / 5)
+
+
+def test_habits_have_intervals_and_are_compared_as_scores_are() -> None:
+    pairs = [Pair(f"source {place}", text) for place, text in enumerate(REFERENCES)]
+    loops = [f"{text} {text}" for text in REFERENCES]
+    made = measure(pairs, [System("base", REFERENCES), System("loops", loops)], chance=Chance(200, 200))
+    (length, repeated, *_), differences = made.systems[1].habits, made.habits_compared[0]
+    assert length.value == length.low == length.high == 2  # of every sentence, so chance cannot move it
+    assert repeated.low is not None and repeated.high is not None and repeated.low < repeated.value < repeated.high
+    draw, again = np.random.default_rng(made.chance.seed), []
+    for _ in range(200):
+        places = draw.choice(len(loops), size=len(loops), replace=True)
+        again.append(rates([loops[place] for place in places], [pairs[place].source for place in places])[0].score())
+    assert (repeated.low, repeated.high) == pytest.approx(resample.interval(np.array(again)))
+    assert {one.name: one.significant for one in differences} == {
+        "length ratio": True, "repeated": True, "copied": False, "untranslated": False, "empty": False,
+    }  # fmt: skip
+    told = made.as_dict()
+    assert told["systems"][1]["repeated"] == repeated.value and told["references"]["repeated"] < repeated.value
+    assert [one["significant"] for one in told["comparisons"][0]["habits"]] == [True, True, False, False, False]
+    assert re.search(r"loops +2\.000\* +\d\d\.\d\d%\* +0\.00% ", made.table())
+    assert repeated.said().partition(" ")[2] in page.html(made)
+
+
+def test_f_of_words_has_the_interval_of_resampled_sentences() -> None:
+    known = look_up(
+        [("run", iter([Pair("x", "the cat sat.")]))], [Pair("x", "y")], {"the", "cat", "sat"}, metrics.cutter("13a")
+    )
+    pairs = [Pair("x", text) for text in REFERENCES[:30]]
+    made = measure(pairs, [System("one", BETTER[:30])], ("", "en"), chance=Chance(100), trained=known)
+    draw, again = np.random.default_rng(made.chance.seed), []
+    for _ in range(100):
+        places = draw.choice(30, size=30, replace=True)
+        sides = [[side[place] for place in places] for side in (BETTER, REFERENCES)]
+        rows = buckets.by_frequency(sides[0], sides[1], known.words, metrics.cutter("13a"))["1"]
+        again.append(buckets.f(rows.sum(axis=0)))
+    once = next(words for words in made.systems[0].by_frequency if words.name == "1")
+    assert (once.low, once.high) == pytest.approx(resample.interval(np.array(again)))
+    assert f"({once.low:.3f} to {once.high:.3f})" in page.html(made)
+
+
+def test_contrasts_by_hand() -> None:
+    references = ["a b c d", "a b e", "a b f"]
+    found = contrasts(["a b d d", "a x e", "a x"], ["a b c x", "a b", "b a"], references, lambda text: text)
+    # b: 3 against 1, c: 1 against 0; d and e: 0 against 1. Of a all have as many, and f nobody said.
+    told = [[(one.word, one.wanted, one.base, one.other) for one in side] for side in (found.more, found.fewer)]
+    assert told == [[("b", 3, 1, 3), ("c", 1, 0, 1)], [("d", 1, 1, 0), ("e", 1, 1, 0)]]
+    pairs = [Pair("x", text) for text in references]
+    made = measure(pairs, [System("base", ["a b d d", "a x e", "a x"]), System("<new>", ["a b c x", "a b", "b a"])])
+    assert "words that <new> got right more often than base\n  b 3:1  c 1:0\n" in made.table()
+    assert made.as_dict()["comparisons"][0]["words"] == found.as_dict()
+    assert "&lt;new&gt; is better" in page.html(made)
 
 
 # leaks
@@ -349,7 +460,7 @@ def test_the_page_holds_what_json_says_and_fetches_nothing(systems: int) -> None
     reader = Reader()
     reader.feed(text)
     assert reader.references == []
-    outside_of_names = text.replace('xmlns="http://www.w3.org/2000/svg"', "")
+    outside_of_names = text.replace('"http://www.w3.org/2000/svg"', "")
     assert not re.search(r"https?:|//[a-z]+\.|@import|url\(", outside_of_names)
     assert "default-src 'none'" in text and "prefers-color-scheme: dark" in text
     data = json.loads(reader.data)
@@ -409,9 +520,16 @@ def test_perplexities_compare_only_over_the_same_tokens() -> None:
     made = [
         System(name, BETTER[:5], Forced([-2.0] * 5, [tokens] * 5)) for name, tokens in (("a", 3), ("b", 4), ("c", 3))
     ]
-    names = [{one.name for one in compared} for compared in measure(pairs, made, chance=Chance(5, 5)).comparisons]
+    found = measure(pairs, made, chance=Chance(5, 5))
+    names = [{one.name for one in compared} for compared in found.comparisons]
     assert "bits/character" in names[0] & names[1]
     assert "perplexity" not in names[0] and "perplexity" in names[1]
+    alike = measure(pairs, [made[0], made[2]], chance=Chance(5, 5))
+    for of, drawn in ((found, False), (alike, True)):  # on one axis, and one less the other for each sentence
+        assert any("<title>perplexity</title>" in plot for plot in plots.whiskers(of)) == drawn
+        assert any("<title>bits/character</title>" in plot for plot in plots.whiskers(of))
+        assert ("perplexity" in {one["name"] for one in listing.listing(of)["measures"]}) == drawn
+        assert ("not comparable" in page.html(of)) == (not drawn)
 
 
 def test_a_report_needs_pairs_systems_and_as_many_lines() -> None:

@@ -20,7 +20,7 @@ from ojak.model.dropout import Masks
 from ojak.model.folder import read_weights, weights_of
 from ojak.model.seam import Seq2Seq
 from ojak.text.vocabulary import BOS, EOS, PAD
-from ojak.train import ema, rdrop, sampled, selection
+from ojak.train import ema, fused, rdrop, sampled, selection
 from ojak.train import loop as loop_module
 from ojak.train.average import average
 from ojak.train.frozen import freeze
@@ -94,7 +94,7 @@ def test_word_dropout_reaches_encoder_and_decoder(name: str, side: int) -> None:
 def test_r_drop_is_what_the_paper_says(name: str, chunk: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both passes with the same masks as here, and the divergences word by word; the gradient too."""
     if chunk:
-        monkeypatch.setattr(rdrop, "CHUNK", chunk)
+        monkeypatch.setattr(fused, "CHUNK", chunk)
     model, given, smoothing, alpha = dropping(name, dropout=0.3), rdrop.twice(batch()), 0.1, 5.0
     torch.manual_seed(7)
     states = model(given.source, given.target_in).states

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ import ojak
 from ojak.batch import blank
 from ojak.config import read_recipe, write_toml
 from ojak.errors import UseError
+from ojak.train import loop, objective
 from ojak.train.dataset import Epoch
+from ojak.train.lifeline import Lifeline, Lost
 from ojak.train.parallel import Processes, Room, joined
 
 CPU = torch.device("cpu")
@@ -77,15 +80,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("name", together.NAMES)
-@pytest.mark.parametrize("kind", together.KINDS)
-def test_two_processes_learn_what_one_does(kind: str, name: str, folder: Path) -> None:
+@pytest.mark.parametrize(("kind", "name", "how"), together.EVERY, ids=lambda it: it if isinstance(it, str) else "")
+def test_two_processes_learn_what_one_does(kind: str, name: str, how: dict[str, Any], folder: Path) -> None:
     """Two processes with two batches each, one with four, and one with all pairs in one batch, have the same weights
-    after some updates: in whatever pieces they lie, and whatever dropout draws."""
-    how = {key: value for key, value in together.KINDS[kind].items() if key != "pieces"}
+    after some updates: in whatever pieces they lie, whatever dropout draws, and whatever is learnt."""
+    how = {key: value for key, value in how.items() if key != "pieces"}
     weights = load_file(folder / f"{kind}-{name}.safetensors")
     seen = json.loads((folder / f"{kind}-{name}.json").read_text())
-    counts = (4, 1) if kind in ("plain", "pieces") else (4,)  # masks are of a batch, and so are four others than one's
+    drawn = "model" in how or kind in ("uneven", "own words")  # of a batch: four draw otherwise than one
+    counts = (4,) if drawn else (4, 1)
     for count in counts:
         others, expected = together.learnt(name, count, Processes(), **how)
         for mine, theirs in zip(seen, others, strict=True):
@@ -216,6 +219,25 @@ def test_more_batches_an_update_after_resuming_are_told(tmp_path: Path) -> None:
     assert (progress["epoch"], progress["batch"]) == (0, 3 + 2 * 3)
 
 
+def test_the_cosine_ends_with_the_passes_whoever_goes_on(tmp_path: Path) -> None:
+    """A run of two passes that goes on with updates of three batches has nothing left to fall at its end, and does not
+    leap where it goes on."""
+    changes = {"train": {"epochs": 2, "updates": 1000, "schedule": "cosine", "warmup": 1, "average": 0}}
+    settings = tiny.settings(tiny.corpus(tmp_path), changes)
+    run = tmp_path / "run"
+    ojak.train_run(settings, tmp_path / "whole", tiny.Silent())
+    pass_ = len([event for event in tiny.history(tmp_path / "whole") if event.get("epoch") == 0])
+    ojak.train_run({**settings, "train": {**settings["train"], "updates": pass_}}, run, tiny.Silent())
+    ojak.train_run({"train": {"updates": 1000, "accumulate": 3}}, run, tiny.Silent(), resume=True)
+    rates = {event["update"]: event["rate"] for event in tiny.history(run) if event["event"] == "update"}
+    last = pass_ + math.ceil(pass_ / 3)
+    assert max(rates) == last and rates[last] == 0.0
+    later = [rates[number] for number in range(pass_ + 1, last + 1)]
+    assert 0.004 < later[0] < 0.0052 and later == sorted(later, reverse=True)
+    dones = [event["done"] for event in tiny.history(run) if event["event"] == "update"]
+    assert dones[-1] == 1.0
+
+
 def test_one_command_begins_a_run_and_goes_on_with_it(tmp_path: Path) -> None:
     settings = tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 6, "save_every": 3}})
     ojak.train_run(settings, tmp_path / "run", tiny.Silent(), resume=True)
@@ -241,6 +263,106 @@ def test_a_run_in_pieces_is_one_like_others(tmp_path: Path) -> None:
     ojak.train_run({"train": {"updates": 10, "accumulate": 2}}, tmp_path / "two", tiny.Silent(), resume=True)
     ojak.train_run({"train": {"updates": 10}}, tmp_path / "one", tiny.Silent(), resume=True)
     alike(tmp_path / "two", tmp_path / "one")
+
+
+@pytest.mark.parametrize("changes", [RUN, PIECES], ids=["whole", "pieces"])
+def test_two_processes_go_back_after_losses_that_are_no_numbers(
+    changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does, and to the newest checkpoint before them, however many bad ones have followed it."""
+    changes = {**changes, "train": {**changes["train"], "updates": 14, "save_every": 1}}
+    settings = tiny.settings(tiny.corpus(tmp_path), changes)
+    done("poisoned", tmp_path, json.dumps({"run": "two", "settings": settings}))
+    alone = {**settings, "train": {**settings["train"], "accumulate": 2}}
+    for module, name in ((loop, "update"), (objective, "cross_entropy")):
+        monkeypatch.setattr(module, name, getattr(module, name))  # puts it back afterwards
+    together.poison()
+    ojak.train_run(alone, tmp_path / "one", tiny.Silent())
+    alike(tmp_path / "two", tmp_path / "one")
+    (setback,) = (event for event in tiny.history(tmp_path / "two") if event["event"] == "setback")
+    assert setback["update"] == 8 and "weights of update 3" in setback["message"]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_death_is_heard_where_one_works_alone(rank: int, tmp_path: Path) -> None:
+    """By the one that works, and by those that wait for it."""
+    processes = started("lonely", tmp_path, OJAK_RANK=str(rank))
+    assert processes[rank].wait(PATIENCE) == -signal.SIGKILL
+    begun = time.monotonic()
+    said = ended(processes)[1 - rank]
+    assert processes[1 - rank].returncode and time.monotonic() - begun < 60
+    assert f"because process {rank} (pid {processes[rank].pid} on " in said and "of 2 is gone or silent" in said
+
+
+def test_who_stands_still_in_an_update_is_named(tmp_path: Path) -> None:
+    settings = tiny.settings(tiny.corpus(tmp_path), RUN)
+    settings["train"]["answer"] = 20
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(write_toml(read_recipe(settings)), encoding="utf-8")
+    words = ("train", "--recipe", str(recipe), "--out", str(tmp_path / "run"))
+    processes = started("command", tmp_path, *words, OJAK_RANK="0", OJAK_AFTER="7", OJAK_SIGNAL="SIGSTOP")
+    try:
+        assert processes[1].wait(PATIENCE) == 1
+        assert processes[1].stderr and "because process 0 (pid" in processes[1].stderr.read()
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def test_strangers_who_call_are_not_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    store = dist.HashStore()
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(Lifeline, 0, 3, store)
+        port = json.loads(store.get("lifeline"))[0]
+        with socket.create_connection(("127.0.0.1", port)) as stranger:
+            stranger.sendall(b"0123456789abcdef00000001")
+            assert stranger.recv(1) == b""
+        others = list(pool.map(lambda rank: Lifeline(rank, 3, store), (1, 2)))
+        lines = [first.result(), *others]
+        found = list(pool.map(lambda line: line.gathered((line.rank, "a")), lines))
+        assert found == [[[0, "a"], [1, "a"], [2, "a"]]] * 3
+        list(pool.map(lambda line: line.leave(), lines))
+
+
+def test_where_an_earlier_process_0_was_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchrun starts all again with the store that they had: what it tells is of those before, at first."""
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    store = dist.HashStore()
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    store.set("lifeline", json.dumps([port, "0123456789abcdef"]))
+    with ThreadPoolExecutor(2) as pool:
+        late = pool.submit(Lifeline, 1, 2, store)
+        time.sleep(0.5)
+        lines = [Lifeline(0, 2, store), late.result()]
+        assert lines[0].word == lines[1].word != "0123456789abcdef"
+        list(pool.map(lambda line: line.leave(), lines))
+
+
+def test_the_last_words_of_one_reach_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who ends because of it is not named."""
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    store = dist.HashStore()
+
+    def wait(line: Lifeline) -> str:
+        try:
+            if line.rank == 1:
+                raise OSError("the disk is on fire")
+            line.gathered(None)
+        except (OSError, Lost) as error:
+            line.last_words(error)
+            return str(error)
+        return "nothing happened"
+
+    with ThreadPoolExecutor(3) as pool:
+        lines = list(pool.map(lambda rank: Lifeline(rank, 3, store), range(3)))
+        first, _, third = pool.map(wait, lines)
+    for said in (first, third):
+        assert (
+            "of 3 ended: the disk is on fire (" in said and said.count("process 1 (") == 1 and "process 0 (" not in said
+        )
 
 
 def test_a_process_that_is_killed_ends_the_others_and_is_named(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_the_rate_follows_its_formula(schedule: str, warmup: int) -> None:
             expected = 0.01 * (1 + math.cos(math.pi * (step - top) / (last - top)))
         else:
             expected = 0.02
-        assert learning_rate(step, last, config) == pytest.approx(expected, rel=1e-12, abs=1e-15)
+        assert learning_rate(step, last - step, last, config) == pytest.approx(expected, rel=1e-12, abs=1e-15)
 
 
 # ---------------------------------------------------------------- batches
@@ -256,7 +256,7 @@ def taught(
     for step in range(1, updates + 1):
         rows = drawn(generator, 64, longest)
         batch = collate(rows, [row[::turn] for row in rows], CPU)
-        update(Working(model, config), [batch], optimizer, learning_rate(step, updates, config), config)
+        update(Working(model, config), [batch], optimizer, learning_rate(step, updates - step, updates, config), config)
     model.eval()
     rows = drawn(generator, 200, longest)
     found = [best for (best,) in search(model, sources(rows, CPU), SearchConfig(beam=1), attend=bool(model.views))]
@@ -365,7 +365,7 @@ def test_the_history_tells_what_happened(whole: Callable[[str], Path]) -> None:
     updates = [event for event in events if event["event"] == "update"]
     config = TrainConfig.model_validate(tiny.settings(Path("p"))["train"])
     for event in updates:
-        assert event["rate"] == pytest.approx(learning_rate(event["update"], 40, config))
+        assert event["rate"] == pytest.approx(learning_rate(event["update"], 40 - event["update"], 40, config))
         assert event["done"] == event["update"] / 40 and event["loss"] > 0 and event["gradient"] > 0
         assert event["next_validation"] == next((place for place in (15, 30) if place > event["update"]), 40)
         assert event["remaining"] >= event["validation_in"] >= 0 and event["memory_peak"] >= event["memory"] > 1e8

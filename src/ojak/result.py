@@ -137,3 +137,8 @@ def view_indices(views: Sequence[str], name: str) -> list[int]:
     if not chosen:
         raise UseError(f"The view must be 'mean', a layer, or one of {', '.join(views)}; found {name!r}.")
     return chosen
+
+
+def layers(views: Sequence[str]) -> list[str]:
+    """The layers that the views belong to, in their order; a view that is no head of one is a layer of its own."""
+    return list(dict.fromkeys(view.partition(".")[0] for view in views))

@@ -1,10 +1,18 @@
-"""Which pieces make a word: one rule for figures and for looking inside. No numpy, no torch."""
+"""Which pieces make a word, and what numbers of pieces say of words: one rule for figures, for looking inside and for
+alignments. numpy only, no torch."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+
+Values = npt.NDArray[np.float32]
+Groups = Sequence[Sequence[int]]
+"""for each word the places of its pieces"""
 
 WORD_START = "▁"
 _SPECIAL = re.compile(r"<(?!0x[0-9A-Fa-f]{2}>)[^<>\s]+>")
@@ -46,3 +54,24 @@ def joined(pieces: Sequence[str]) -> str:
         alike = list(run)
         text += bytes(int(piece[3:5], 16) for piece in alike).decode("utf-8", "replace") if spelt else "".join(alike)
     return text
+
+
+def merged(values: Values, rows: Groups, columns: Groups, mean: bool) -> Values:
+    """The numbers of words, (row words, column words), from those of their pieces (R,C).
+
+    The columns of a word's pieces are added; its row is their mean, or where not `mean` their sum. What is in no word
+    is left out, and words without pieces have 0.
+    """
+    of_rows, of_columns = _belongs(rows, values.shape[0]), _belongs(columns, values.shape[1])
+    if mean:
+        of_rows /= np.maximum(of_rows.sum(1, keepdims=True), 1)
+    found: Values = np.linalg.multi_dot([of_rows, values, of_columns.T])
+    return found
+
+
+def _belongs(groups: Groups, pieces: int) -> Values:
+    """1 where a piece is one of a word's, (words, pieces)."""
+    found = np.zeros((len(groups), pieces), dtype=np.float32)
+    for word, group in enumerate(groups):
+        found[word, list(group)] = 1
+    return found

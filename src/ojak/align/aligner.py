@@ -119,4 +119,4 @@ def opposite(forward: Translator, backward: Translator) -> None:
 
 
 def _matrices(translator: Translator, pairs: Sequence[Cuts], reading: Reading) -> dict[int, Matrix]:
-    return {place: seen.matrix(reading) for place, seen in see(translator, pairs)}
+    return {place: seen.matrix(reading) for place, seen in see(translator, pairs, [reading.measure])}

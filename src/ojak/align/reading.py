@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from ojak.errors import UseError
-from ojak.result import view_indices
+from ojak.result import layers, view_indices
 
 Step = Literal["output", "input"]
 Measure = Literal["weights", "norms"]
@@ -39,14 +39,9 @@ class Reading:
 
 def names(views: Sequence[str]) -> list[str]:
     """All that `Reading.view` may be for a model of these views."""
-    layers = layers_of(views)
-    several = [layer for layer in layers if layer not in views]
-    return [*views, *several, *(["mean"] if len(layers) > 1 else [])]
-
-
-def layers_of(views: Sequence[str]) -> list[str]:
-    """The layers of some views, in order; a view that is no head of one is a layer of its own."""
-    return list(dict.fromkeys(view.partition(".")[0] for view in views))
+    there = layers(views)
+    several = [layer for layer in there if layer not in views]
+    return [*views, *several, *(["mean"] if len(there) > 1 else [])]
 
 
 def every(views: Sequence[str]) -> list[Reading]:

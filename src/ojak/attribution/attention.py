@@ -6,20 +6,19 @@ All take a batch of one pair and give shares (T,S): each row sums to 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from ojak.batch import Batch
 from ojak.errors import UseError
+from ojak.maps import Values
 from ojak.model.inside import SelfAttends, Transforms
 from ojak.model.seam import Seq2Seq
-from ojak.result import view_indices
+from ojak.result import layers, view_indices
 
-
-def layers(views: Sequence[str]) -> list[str]:
-    """The names of the layers that the views belong to, in their order; none where views have no layers."""
-    return list(dict.fromkeys(view.rsplit(".", 1)[0] for view in views if "." in view))
+Numbers = TypeVar("Numbers", Tensor, Values)
 
 
 def chosen(views: Sequence[str], layer: int | None, head: int | None) -> str:
@@ -29,7 +28,7 @@ def chosen(views: Sequence[str], layer: int | None, head: int | None) -> str:
     if layer is None:
         return "mean"
     there = layers(views)
-    if not there:
+    if there == list(views):
         raise UseError(
             f"The model must have layers of attention to choose one, but it has one view, {', '.join(views)}; "
             "leave --layer out."
@@ -58,23 +57,41 @@ def weights(model: Seq2Seq, pair: Batch, view: str) -> Tensor:
 
 
 def norms(model: Seq2Seq, pair: Batch, view: str) -> Tensor:
-    """‖Σ αf(x)‖, how long a vector each source token adds (Kobayashi 2020, equations 3 and 4), as a share of its row.
-
-    Of a layer it is the norm of the sum over its heads, since that is what the layer adds; of several layers the mean
-    of the layers' shares. A recurrent decoder's context is the sum of α h.
-    """
+    """How long a vector each source token adds, by the views that `view` stands for, as a share of its row. A recurrent
+    decoder's context is the sum of α h."""
     assert isinstance(model, Transforms)
     state = model.start(model.encode(pair.source))
-    vectors = model.transformed(state)[0]  # (K,S,E)
+    vectors = model.transformed(state)
     attention = model.advance(pair.target_in, state, True)[0].attention
     assert attention is not None
-    groups = layers(model.views) if view == "mean" else []
-    found = []
-    for group in groups or [view]:
-        heads = view_indices(model.views, group)
-        added = torch.einsum("tks,kse->tse", attention[0, :, heads], vectors[heads]).norm(dim=-1)
-        found.append(added / added.sum(1, keepdim=True).clamp_min(torch.finfo(added.dtype).tiny))
-    return torch.stack(found).mean(0)
+    found = norms_of(view, model.views, *lengths(attention, vectors, model.views))[0]
+    return found / found.sum(1, keepdim=True).clamp_min(torch.finfo(found.dtype).tiny)
+
+
+def lengths(weights: Tensor, vectors: Tensor, views: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """‖α f(x)‖ of each view (N,T,K,S) and ‖Σ_h α f(x)‖ over the heads of each layer (N,T,L,S), from the weights
+    (N,T,K,S) and f(x) (N,K,S,E). Kobayashi 2020, equations 4 and 8."""
+    each = weights * vectors.norm(dim=3).unsqueeze(1)
+    shape = len(layers(views)), -1
+    heads, vectors = weights.unflatten(2, shape), vectors.unflatten(1, shape)  # (N,T,L,H,S), (N,L,H,S,E)
+    # ‖Σ α_h f_h‖² = Σ α_h α_g f_h·f_g, so that no tensor has T, S and E at once.
+    products = torch.einsum("nlhse,nlgse->nlshg", vectors, vectors)
+    squares = torch.einsum("ntlhs,nlshg,ntlgs->ntls", heads, products, heads)
+    return each, squares.clamp(min=0).sqrt()
+
+
+def norms_of(view: str, views: Sequence[str], each: Numbers, together: Numbers) -> Numbers:
+    """Of `lengths`, or of such arrays of one pair, those that `view` stands for, (…,T,S).
+
+    A layer's heads are added up as vectors, since that is what the layer adds: what they let through can cancel out.
+    Layers are not; all of them together are the mean of their norms, so one that adds longer vectors counts for more.
+    """
+    if view in views:
+        return each[..., list(views).index(view), :]
+    there = layers(views)
+    chosen = [there.index(view)] if view in there else list(range(len(there)))
+    found: Numbers = together[..., chosen, :].mean(-2)
+    return found
 
 
 def self_weights(model: Seq2Seq, pair: Batch) -> tuple[Tensor, Tensor]:

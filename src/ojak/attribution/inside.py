@@ -18,9 +18,9 @@ from ojak.maps import Heads, Map, Values
 from ojak.model.ensemble import Ensemble
 from ojak.model.inside import SelfAttends, Transforms
 from ojak.model.seam import Seq2Seq
-from ojak.result import Translation, view_indices
+from ojak.result import Translation, layers, view_indices
 from ojak.text.vocabulary import BOS, SPECIALS
-from ojak.words import groups, joined
+from ojak.words import groups, joined, merged
 
 View = Literal["weights", "norms", "rollout", "occlusion", "gradient", "integrated", "share"]
 VIEWS: dict[str, str] = {
@@ -36,6 +36,9 @@ VIEWS: dict[str, str] = {
 
 COMPARED = ("weights", "norms", "rollout", "occlusion", "gradient", "integrated")
 """the views that set source words in an order, which can be compared"""
+QUICK = tuple(view for view in COMPARED if view != "integrated")
+"""those that are worked out for no more than to be compared with: integrated gradients take ten times as long as all
+others together"""
 _OF_ATTENTION = ("weights", "norms", "rollout")
 _OF_GRADIENTS = ("gradient", "integrated")
 
@@ -114,31 +117,28 @@ class Inside:
             self._check(named, layer, head)
         if view == "share":
             return self._share(words)
-        source, target = self.translation.source_tokens, self.translation.tokens
-        columns = groups(source) if words else [[place] for place in range(len(source))]
-        values, notes = self._values(view, name, columns if view == "occlusion" else None, before)
-        names = list(source)
+        names = self.translation.source_tokens
+        parts = groups(names) if words else [[place] for place in range(len(names))]
+        values, notes = self._values(view, name, parts, before)
+        if words and view == "occlusion":  # which takes out whole words, so that its columns are words already
+            names = tuple(joined([names[place] for place in part]) for part in parts)
+            parts = [[place] for place in range(len(names))]
         if before:
-            columns += [
-                [len(source) + place for place in group]
-                for group in (groups(self._before) if words else [[place] for place in range(len(target))])
-            ]
+            parts += [[len(names) + place for place in part] for part in groups(self._before)]
             names += self._before
-        if view != "occlusion":
-            values = np.stack([values[:, group].sum(1) for group in columns], 1)
         made = Map(
             view=view,
             name=VIEWS[view] + self._which(name),
             unit="share" if view in _OF_ATTENTION else "nats",
             values=values,
-            rows=target,
-            columns=tuple(joined([names[place] for place in group]) for group in columns),
+            rows=self.translation.tokens,
+            columns=names,
             translation=self.translation,
             notes=notes,
         )
-        return _merged_rows(made) if words else made
+        return _of_words(made, parts) if words else made
 
-    def compared(self, shown: Map, views: Sequence[str] = COMPARED, words: bool = False) -> tuple[Map, list[Map]]:
+    def compared(self, shown: Map, views: Sequence[str] = QUICK, words: bool = False) -> tuple[Map, list[Map]]:
         """The map and those of other views, each with a note of how far the rest agree with it.
 
         Views that have no meaning for the model are passed over; attention is that of all layers.
@@ -191,8 +191,7 @@ class Inside:
             found = attention.self_weights(self.model, self.pair)
             encoder, decoder = _numpy(found[0]), _numpy(found[1])
         cross = _numpy(attention.cross_weights(self.model, self.pair).transpose(0, 1))
-        layers = len(attention.layers(self.model.views)) or 1
-        cross = cross.reshape(layers, -1, *cross.shape[1:])
+        cross = cross.reshape(len(layers(self.model.views)), -1, *cross.shape[1:])
         return Heads(self.translation, encoder, cross, decoder, self._before)
 
     @property
@@ -213,10 +212,10 @@ class Inside:
             ) from None
 
     def _values(
-        self, view: str, name: str, words: list[list[int]] | None, before: bool
+        self, view: str, name: str, parts: Sequence[Sequence[int]], before: bool
     ) -> tuple[Values, tuple[str, ...]]:
-        """The numbers of a view, (T,S), those of the tokens before beside them if asked for; of `words` (T,words). And
-        what is to be said of them."""
+        """The numbers of a view, (T,S), those of the tokens before beside them if asked for; of occlusion (T,parts).
+        And what is to be said of them."""
         model, pair, notes = self.model, self.pair, (NOTES.get(view, ""),)
         ways: dict[str, Callable[[Seq2Seq, Batch, str], Tensor]] = {
             "weights": attention.weights, "norms": attention.norms, "rollout": attention.rollout,
@@ -224,14 +223,13 @@ class Inside:
         if view in ways:
             with torch.inference_mode():
                 return _numpy(ways[view](model, pair, name)), notes
-        if words is not None:
+        if view == "occlusion":
             with torch.inference_mode():
-                return _numpy(occlusion.occlusion(model, pair, words)), notes
+                return _numpy(occlusion.occlusion(model, pair, parts)), notes
         if view == "gradient":
             found = gradients.gradient_input(model, pair)
         else:
-            found = gradients.integrated(model, pair, target=before)
-            off = gradients.missed(model, pair, found, before)
+            found, off = gradients.refined(model, pair, before)
             without = "any words" if before else "source words"
             notes = (f"A row sums to its token's log-probability less that without {without}, to within {off:.2f}.",)
         return _numpy(torch.cat([found.source, found.target], 1) if before else found.source), notes
@@ -247,7 +245,7 @@ class Inside:
             translation=self.translation,
             notes=(NOTES["share"],),
         )
-        made = _merged_rows(made) if words else made
+        made = _of_words(made, [[0], [1]]) if words else made
         return replace(made, beside=tuple(map(_of_source, made.values)))
 
     def _which(self, name: str, views: Sequence[str] | None = None) -> str:
@@ -266,11 +264,15 @@ def _of_source(values: Values) -> str:
     return f"source {helped[0] / helped.sum():.0%}" if helped.sum() > 0 else "neither helped"
 
 
-def _merged_rows(made: Map) -> Map:
+def _of_words(made: Map, columns: Sequence[Sequence[int]]) -> Map:
+    """The map with the pieces of each target word made one row, and each of these groups of columns one column."""
     rows = groups(made.rows)
-    merge = np.sum if made.unit == "nats" else np.mean
-    values = np.stack([merge(made.values[group], axis=0) for group in rows]).astype(np.float32)
-    return replace(made, values=values, rows=tuple(joined([made.rows[place] for place in group]) for group in rows))
+    return replace(
+        made,
+        values=merged(made.values, rows, columns, mean=made.unit == "share"),
+        rows=tuple(joined([made.rows[place] for place in group]) for group in rows),
+        columns=tuple(joined([made.columns[place] for place in group]) for group in columns),
+    )
 
 
 def _numpy(values: Tensor) -> Values:

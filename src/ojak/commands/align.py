@@ -77,6 +77,8 @@ def _choose(
     if backward:
         opposite(forward, backward)
         default(backward.views)
+    if golds is not None and len(pairs) < 2:
+        raise UseError("--choose needs at least two pairs, one to choose by and one to measure on, but there is one.")
     half = pairs[:AGREE_ON] if golds is None else pairs[::2]
     looks = looked(forward, half)
     back_half = [pair.turned() for pair in half]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ojak.config import SearchConfig, merge, read_recipe
+from ojak.corpus import scripts
 from ojak.corpus.faults import Notes
 from ojak.corpus.layout import Layout
 from ojak.corpus.pair import Pair
@@ -56,4 +57,21 @@ def directed_pairs(
     pairs = read_pairs(args.pairs, Layout(first, second, *columns), notes)
     for message in dict.fromkeys(notes.messages):
         print(f"note: {message}", file=sys.stderr)
-    return [pair.turned() for pair in pairs] if args.reverse else pairs
+    pairs = [pair.turned() for pair in pairs] if args.reverse else pairs
+    if _look_turned(pairs, languages):
+        print(
+            f"note: sources are written as {languages[1]} is and targets as {languages[0]}, but the direction is from "
+            f"{languages[0]} to {languages[1]}; {'leave --reverse out' if args.reverse else 'add --reverse'}, if so",
+            file=sys.stderr,
+        )
+    return pairs
+
+
+def _look_turned(pairs: Sequence[Pair], languages: tuple[str, str]) -> bool:
+    """Whether each side is in the script of the other's language, which no model is meant for."""
+    first, second = (scripts.expected(language) for language in languages)
+    if not (first and second and first.isdisjoint(second)):
+        return False
+    some = pairs[: scripts.LOOKED_AT]
+    sources, targets = (" ".join(texts) for texts in zip(*((pair.source, pair.target) for pair in some), strict=True))
+    return scripts.share(sources, second) > scripts.MOST and scripts.share(targets, first) > scripts.MOST

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ojak import files
-from ojak.attribution.inside import COMPARED, VIEWS, Inside
+from ojak.attribution.inside import VIEWS, Inside
 from ojak.commands.common import searching
 from ojak.config import SearchConfig
 from ojak.errors import UseError
@@ -17,14 +17,13 @@ from ojak.maps import Map
 from ojak.result import Translation
 from ojak.translate import Maker, TooLong, Translator, load
 
-SLOW = "integrated"
-"""compared with when it is shown itself only: it takes ten times as long as all others together"""
-
 
 def run(args: argparse.Namespace) -> int:
     """Shows a map of what was read, or of what counted, in the terminal and writes it as figures."""
     if not args.sentence.strip():
         raise UseError("There must be a sentence to look at, but it is empty; give one.")
+    for path in args.out:  # a wrong name is told before anything is worked out
+        figures.ending(Path(path))
     translator = load(args.run, args.device, args.ensemble)
     config = searching(args, translator)
     shown, others = _shown(args, translator, config)
@@ -83,4 +82,4 @@ def _map(args: argparse.Namespace, inside: Inside) -> tuple[Map, list[Map]]:
     shown = inside.map("weights" if args.view == "mean" else args.view, args.layer, args.head, args.words, args.before)
     if args.no_compare:
         return shown, []
-    return inside.compared(shown, [view for view in COMPARED if view != SLOW], args.words)
+    return inside.compared(shown, words=args.words)

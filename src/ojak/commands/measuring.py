@@ -57,7 +57,7 @@ def measured(args: argparse.Namespace, systems: Sequence[Named], chance: Chance)
     spoken = _joined(spoken, given)
     lowercase = any(system.maker is not None and system.maker.target.lowercase for system in systems)
     notes: list[str] = []
-    known = None if args.no_training else _trained(args, systems, spoken, pairs, languages, notes)
+    known = None if args.no_training else _trained(args, systems, spoken, pairs, languages, lowercase, notes)
     title = ", ".join(Path(path).name for path in args.pairs)
     return measure(pairs, spoken, languages, lowercase, chance, known, notes, title)
 
@@ -147,6 +147,7 @@ def _trained(
     spoken: Sequence[System],
     pairs: Sequence[Pair],
     languages: tuple[str, str],
+    lowercase: bool,
     notes: list[str],
 ) -> trained.Trained | None:
     """What stands in the training text, the named one or that of the runs; None where there is none at hand."""
@@ -158,7 +159,7 @@ def _trained(
         notes.append("no training text is at hand, so leaks were not looked for; name it with --train")
         return None
     references = [pair.target for pair in pairs]
-    cut = metrics.cutter(metrics.word_cutter(languages[1], references))
+    cut = metrics.cutter(metrics.word_cutter(languages[1], references), lowercase)
     words = buckets.words_in([*references, *(text for system in spoken for text in system.hypotheses)], cut)
     return trained.look_up(streams, pairs, words, cut)
 

@@ -6,6 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from ojak.errors import UseError
 
@@ -32,13 +36,15 @@ class Words:
     """Words of the references whose count in training lies in one range, and how a system fared with them.
 
     `wanted` is how many the references have, `said` how many the system, `matched` how many stand in both for the same
-    sentence, none counted twice.
+    sentence, none counted twice. `low` and `high` hold F with 95 %, and are None where that was not asked for.
     """
 
     name: str
     wanted: int
     said: int
     matched: int
+    low: float | None = None
+    high: float | None = None
 
     @property
     def precision(self) -> float:
@@ -53,8 +59,19 @@ class Words:
     @property
     def f(self) -> float:
         """Their harmonic mean."""
-        both = self.wanted + self.said
-        return 2 * self.matched / both if both else 0.0
+        return f((self.wanted, self.said, self.matched))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        rates = {"precision": self.precision, "recall": self.recall, "f": self.f}
+        chance = {} if self.low is None else {"low": self.low, "high": self.high}
+        return {"name": self.name, "wanted": self.wanted, "said": self.said, "matched": self.matched} | rates | chance
+
+
+def f(row: Sequence[float]) -> float:
+    """The F of words wanted, said and matched; 0 where there are none."""
+    wanted, said, matched = row
+    return 2 * matched / (wanted + said) if wanted + said else 0.0
 
 
 def length_unit(language: str) -> str:
@@ -83,26 +100,24 @@ def by_label(labels: Sequence[str]) -> list[Bucket]:
 
 def by_frequency(
     hypotheses: Sequence[str], references: Sequence[str], trained: Mapping[str, int], cut: Callable[[str], str]
-) -> list[Words]:
-    """How a system fared with target words, by how often they stand in the training text (`trained`).
+) -> dict[str, npt.NDArray[np.float64]]:
+    """How a system fared with target words, by how often they stand in the training text (`trained`): for each range
+    (sentences, 3), the words wanted, said and matched.
 
-    `cut` cuts text into words parted by spaces. Parts of which no text has a word are left out.
-    Raises UseError for unequal counts.
+    `cut` cuts text into words parted by spaces. Ranges of which no text has a word are left out. Raises UseError for
+    unequal counts.
     """
     if len(hypotheses) != len(references):
         raise UseError(
             f"There must be one reference for each translation, but there are {len(hypotheses)} and {len(references)}."
         )
-    counts = [[0, 0, 0] for _ in FREQUENCIES]
-    for hypothesis, reference in zip(hypotheses, references, strict=True):
+    counts = np.zeros((len(FREQUENCIES), len(references), 3))
+    for place, (hypothesis, reference) in enumerate(zip(hypotheses, references, strict=True)):
         said, wanted = Counter(cut(hypothesis).split()), Counter(cut(reference).split())
         for word in said | wanted:
-            part = counts[_part(FREQUENCIES, trained.get(word, 0))]
-            part[0] += wanted[word]
-            part[1] += said[word]
-            part[2] += min(wanted[word], said[word])
-    names = _names(FREQUENCIES)
-    return [Words(name, *part) for name, part in zip(names, counts, strict=True) if any(part)]
+            part = _part(FREQUENCIES, trained.get(word, 0))
+            counts[part, place] += wanted[word], said[word], min(wanted[word], said[word])
+    return {name: rows for name, rows in zip(_names(FREQUENCIES), counts, strict=True) if rows.any()}
 
 
 def words_in(texts: Iterable[str], cut: Callable[[str], str]) -> set[str]:

@@ -35,6 +35,8 @@ class Counts:
     """whether lower is better"""
     digits: int = 2
     """that are shown after the point"""
+    percent: bool = False
+    """whether it is a share, from 0 to 1, that is shown in percent"""
 
     def score(self, places: Sequence[int] | None = None) -> float:
         """The score of the whole corpus, or of the sentences at these places."""
@@ -58,7 +60,7 @@ def counted(measure: Measure, hypotheses: Sequence[str], references: Sequence[st
 
 def perplexity(scores: Sequence[float], tokens: Sequence[int]) -> Counts:
     """Of the log-probabilities of given targets and the tokens each has, the end included."""
-    return _ratio("perplexity", [-score for score in scores], tokens, _exp, "a token of the model's own")
+    return ratio("perplexity", [-score for score in scores], tokens, "a token of the model's own", _exp)
 
 
 def bits(scores: Sequence[float], references: Sequence[str]) -> Counts:
@@ -66,29 +68,33 @@ def bits(scores: Sequence[float], references: Sequence[str]) -> Counts:
     that cut text in other ways."""
     needed = [-score / math.log(2) for score in scores]
     lengths = [len(text) for text in references]
-    return _ratio("bits/character", needed, lengths, float, "a character of the reference", digits=3)
+    return ratio("bits/character", needed, lengths, "a character of the reference", digits=3)
 
 
 def given(name: str, scores: Sequence[float]) -> Counts:
     """Scores of sentences that were made elsewhere, such as COMET's; the corpus has their mean."""
-    return _ratio(name, scores, [1] * len(scores), float, "the mean of given scores", lower=False, digits=4)
+    return ratio(name, scores, [1] * len(scores), "the mean of given scores", lower=False, digits=4)
 
 
 def _exp(value: float) -> float:
     return math.exp(min(700.0, value))
 
 
-def _ratio(
+def ratio(
     name: str,
     above: Sequence[float],
     below: Sequence[float],
-    final: Callable[[float], float],
     signature: str,
+    final: Callable[[float], float] = float,
     lower: bool = True,
     digits: int = 2,
+    percent: bool = False,
 ) -> Counts:
+    """`final` of the sum of what is `above`, a number for each sentence, over the sum of what is `below`; 0 over
+    nothing."""
+
     def value(row: Row) -> float:
         return final(row[0] / row[1]) if row[1] else 0.0
 
     rows = np.array([above, below], dtype=np.float64).T
-    return Counts(name, rows, value, value, signature, lower, digits)
+    return Counts(name, rows, value, value, signature, lower, digits, percent)

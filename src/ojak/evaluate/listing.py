@@ -18,9 +18,7 @@ MOST = 4000  # sentences on the page
 def listing(report: Report) -> dict[str, Any]:
     """Every sentence (of many, those that tell most) for the script of the page."""
     first = report.systems[0]
-    measures = [
-        one for one in first.counts if all(any(o.name == one.name for o in found.counts) for found in report.systems)
-    ]
+    measures = [one for one in first.counts if report.comparable(one.name)]
     values = {
         one.name: [next(o for o in found.counts if o.name == one.name).sentences() for found in report.systems]
         for one in measures
@@ -28,7 +26,7 @@ def listing(report: Report) -> dict[str, Any]:
     places = list(range(len(report.pairs)))
     if len(places) > MOST:
         places = sorted(_telling(values["chrF2"]))
-    cut = metrics.cutter(report.cutter)
+    cut = metrics.cutter(report.cutter)  # folds no case, which could move the places of words
     labels = sorted({pair.label for pair in report.pairs})
     leaked = report.trained.leaks.exact if report.trained else set()
     rows = []
@@ -44,7 +42,7 @@ def listing(report: Report) -> dict[str, Any]:
                 "l": labels.index(pair.label),
                 "k": place in leaked,
                 "v": [[round(each[place], 4) for each in values[one.name]] for one in measures],
-                "c": [compared(reference, texts[0], rival, cut) for rival in rivals],
+                "c": [compared(reference, texts[0], rival, cut, report.lowercase) for rival in rivals],
             }
         )
     return {

@@ -38,11 +38,15 @@ def missing(words: Sequence[str], others: Sequence[str]) -> list[bool]:
     return gone
 
 
-def compared(reference: str, first: str, second: str | None, cut: Callable[[str], str]) -> list[list[Segment]]:
-    """The reference and one or two translations in marked segments; the marks are sums of REFERENCE and RIVAL."""
+def compared(
+    reference: str, first: str, second: str | None, cut: Callable[[str], str], lowercase: bool = False
+) -> list[list[Segment]]:
+    """The reference and one or two translations in marked segments; the marks are sums of REFERENCE and RIVAL.
+    `lowercase`: words that differ in case alone are the same."""
     texts = [reference, first, *([second] if second is not None else [])]
     places = [spans(text, cut) for text in texts]
     words = [[text[a:b] for a, b in at] for text, at in zip(texts, places, strict=True)]
+    words = [[word.lower() for word in each] for each in words] if lowercase else words
     found = []
     for place, mine in enumerate(words):
         if place == 0:

@@ -5,7 +5,7 @@ What a system said is all that is asked for, so a system may be a model, or a fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,9 @@ from ojak.corpus.pair import Pair
 from ojak.errors import UseError
 from ojak.evaluate import buckets, counts, metrics
 from ojak.evaluate.buckets import Bucket, Words
+from ojak.evaluate.contrast import Contrasts, contrasts
 from ojak.evaluate.counts import Counts
-from ojak.evaluate.habits import Habits, habits, length_ratio
+from ojak.evaluate.habits import length_ratio, rates
 from ojak.evaluate.resample import Chance, Paired, bootstrap, interval, paired
 from ojak.evaluate.trained import Trained
 
@@ -62,13 +63,14 @@ class Measured:
     """whether lower is better"""
     digits: int = 2
     """that are shown after the point"""
+    percent: bool = False
 
     def said(self) -> str:
         """The number and its interval, for a reader."""
-        value = f"{self.value:.{self.digits}f}"
+        form = f".{self.digits}{'%' if self.percent else 'f'}"
         if self.low is None or self.high is None:
-            return value
-        return f"{value} ({self.low:.{self.digits}f} to {self.high:.{self.digits}f})"
+            return f"{self.value:{form}}"
+        return f"{self.value:{form}} ({self.low:{form}} to {self.high:{form}})"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -99,8 +101,8 @@ class Found:
     by_length: list[Part]
     by_label: list[Part]
     by_frequency: list[Words]
-    habits: Habits
-    length_ratio: float
+    habits: list[Measured]
+    """how long it talks, and how much it repeats and copies"""
     without_leaks: list[Measured]
     """the scores without what stands in training; empty where nothing does, or all"""
 
@@ -108,20 +110,14 @@ class Found:
         """For JSON, all but the sentences."""
         named = {score.name: score.value for score in self.scores}
         known = {name.replace("/", "_per_"): named[name] for name in _OF_MODELS if name in named}
-        rates = {**self.habits.as_dict(), "length_ratio": self.length_ratio}
         found = {
             "scores": [score.as_dict() for score in self.scores if score.name not in _OF_MODELS],
             "by_label": {part.name: [score.as_dict() for score in part.scores] for part in self.by_label},
             "by_length": [part.as_dict() for part in self.by_length],
-            "by_frequency": [
-                {
-                    **{key: getattr(words, key) for key in ("name", "wanted", "said", "matched")},
-                    **{key: getattr(words, key) for key in ("precision", "recall", "f")},
-                }
-                for words in self.by_frequency
-            ],
+            "by_frequency": [words.as_dict() for words in self.by_frequency],
             **known,
-            **rates,
+            **_by_name(self.habits),
+            "habits": [habit.as_dict() for habit in self.habits],
         }
         if self.without_leaks:
             found["without_leaks"] = [score.as_dict() for score in self.without_leaks if score.name not in _OF_MODELS]
@@ -136,6 +132,10 @@ class Found:
 _OF_MODELS = ("perplexity", "bits/character")
 
 
+def _by_name(habits: Sequence[Measured]) -> dict[str, float]:
+    return {habit.name.replace(" ", "_"): habit.value for habit in habits}
+
+
 @dataclass(frozen=True)
 class Report:
     """What `ojak evaluate` and `ojak compare` tell; the first system is the baseline of the others."""
@@ -145,9 +145,16 @@ class Report:
     systems: list[Found]
     comparisons: list[list[Paired]]
     """one for each system but the first"""
-    references: Habits
+    habits_compared: list[list[Paired]]
+    """the same of how they talk"""
+    contrasts: list[Contrasts]
+    """the same of words: which each gets right more often"""
+    references: list[Measured]
+    """how much the references repeat and copy"""
     cutter: str
     """the tokenizer that cut words for `by_frequency`"""
+    lowercase: bool
+    """whether scores and words are without case"""
     chance: Chance
     trained: Trained | None = None
     notes: list[str] = field(default_factory=list)
@@ -164,6 +171,16 @@ class Report:
         """The scores of the first system."""
         return self.systems[0].scores
 
+    @property
+    def words(self) -> str:
+        """How words were cut, for a reader."""
+        return f"{self.cutter}, without case" if self.lowercase else self.cutter
+
+    def comparable(self, name: str) -> bool:
+        """Whether all systems have a score of that name which can be set against that of the first: perplexities can
+        where all cut the references into as many tokens."""
+        return all(any(each.name == name for each in compared) for compared in self.comparisons)
+
     def table(self) -> str:
         """The same for a reader."""
         from ojak.evaluate.table import table
@@ -179,28 +196,27 @@ class Report:
         else:
             found["baseline"] = first.system.name
             found["systems"] = [{"name": one.system.name, **one.as_dict()} for one in self.systems]
+            found["significance"] = self.chance.significance()
             found["comparisons"] = [
                 {
                     "system": one.system.name,
-                    "scores": [
-                        {**{key: getattr(each, key) for key in _PAIRED}, "significant": each.significant}
-                        for each in compared
-                    ],
+                    "scores": [each.as_dict() for each in compared],
+                    "habits": [each.as_dict() for each in habits],
+                    "words": words.as_dict(),
                 }
-                for one, compared in zip(self.systems[1:], self.comparisons, strict=True)
+                for one, compared, habits, words in zip(
+                    self.systems[1:], self.comparisons, self.habits_compared, self.contrasts, strict=True
+                )
             ]
         found["pairs_by_label"] = {part.name: part.pairs for part in first.by_label}
         found["length_unit"] = buckets.length_unit(self.languages[0])
         found["words"] = self.cutter
-        found["references"] = self.references.as_dict()
+        found["lowercase"] = self.lowercase
+        found["references"] = _by_name(self.references)
         found["leaks"] = self.trained.as_dict() if self.trained else None
-        chance = self.chance
-        found["chance"] = {"resamples": chance.resamples, "trials": chance.trials, "seed": chance.seed, "level": 0.95}
+        found["chance"] = self.chance.as_dict()
         found["notes"] = self.notes
         return found
-
-
-_PAIRED = ("name", "difference", "low", "high", "p_randomisation", "p_bootstrap", "wins")
 
 
 def measure(
@@ -215,8 +231,9 @@ def measure(
 ) -> Report:
     """Measures what systems said of the sources of pairs against the targets of these.
 
-    `languages` are the codes of source and target ("" where not known), `lowercase` folds case in scores, `trained`
-    tells of the training text. Raises UseError where there are no pairs or systems, or a system has not said as many.
+    `languages` are the codes of source and target ("" where not known), `lowercase` folds case in scores and words,
+    `trained` tells of the training text, whose words must be cut and folded alike. Raises UseError where there are no
+    pairs or systems, or a system has not said as many.
     """
     if not pairs:
         raise UseError("There must be pairs to evaluate on, but there are none.")
@@ -235,10 +252,11 @@ def measure(
     leaked = trained.leaks.exact if trained else set()
     clean = [place for place in range(len(pairs)) if place not in leaked]
     name = metrics.word_cutter(languages[1], references)
-    cut = metrics.cutter(name)
-    found = []
+    cut = metrics.cutter(name, lowercase)
+    found, habits = [], []
     for system in systems:
         counted = _counted(system, measures, references)
+        habits.append([length_ratio(system.hypotheses, references), *rates(system.hypotheses, sources)])
         found.append(
             Found(
                 system=system,
@@ -246,9 +264,8 @@ def measure(
                 scores=_scores(counted, chance),
                 by_length=_parts(counted, lengths, chance),
                 by_label=_parts(counted, labels, chance),
-                by_frequency=buckets.by_frequency(system.hypotheses, references, trained.words, cut) if trained else [],
-                habits=habits(system.hypotheses, sources),
-                length_ratio=length_ratio(system.hypotheses, references),
+                by_frequency=_words(system.hypotheses, references, trained, cut, chance) if trained else [],
+                habits=_scores(habits[-1], chance),
                 without_leaks=_scores([one.part(clean) for one in counted], chance) if leaked and clean else [],
             )
         )
@@ -258,8 +275,11 @@ def measure(
         languages=languages,
         systems=found,
         comparisons=compared,
-        references=habits(references, sources),
+        habits_compared=[paired(habits[0], other, chance) for other in habits[1:]],
+        contrasts=[contrasts(systems[0].hypotheses, system.hypotheses, references, cut) for system in systems[1:]],
+        references=_scores(rates(references, sources), Chance(0, 0)),
         cutter=name,
+        lowercase=lowercase,
         chance=chance,
         trained=trained,
         notes=list(notes),
@@ -275,6 +295,22 @@ def _counted(system: System, measures: Sequence[metrics.Measure], references: Se
     return [*found, *(counts.given(name, values) for name, values in system.given.items())]
 
 
+def _words(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    trained: Trained,
+    cut: Callable[[str], str],
+    chance: Chance,
+) -> list[Words]:
+    found = buckets.by_frequency(hypotheses, references, trained.words, cut)
+    counted = [Counts(name, rows, buckets.f, buckets.f) for name, rows in found.items()]
+    words = []
+    for one, score in zip(counted, _scores(counted, chance), strict=True):
+        wanted, said, matched = (int(total) for total in one.rows.sum(axis=0))
+        words.append(Words(one.name, wanted, said, matched, score.low, score.high))
+    return words
+
+
 def _shared(base: Sequence[Counts], other: Sequence[Counts]) -> tuple[list[Counts], list[Counts]]:
     """The measures that both have. Perplexities compare only where both cut the references into as many tokens."""
     named = {one.name: one for one in other}
@@ -285,10 +321,10 @@ def _shared(base: Sequence[Counts], other: Sequence[Counts]) -> tuple[list[Count
 
 def _scores(counted: Sequence[Counts], chance: Chance) -> list[Measured]:
     bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(counted)
-    if chance.resamples:
+    if chance.resamples and counted:
         bounds = [interval(scores) for scores in bootstrap(counted, chance)]
     return [
-        Measured(one.name, one.score(), one.signature, low, high, one.lower, one.digits)
+        Measured(one.name, one.score(), one.signature, low, high, one.lower, one.digits, one.percent)
         for one, (low, high) in zip(counted, bounds, strict=True)
     ]
 

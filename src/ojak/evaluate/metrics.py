@@ -149,10 +149,11 @@ def bleu_tokenizer(language: str) -> str:
     return "zh" if code == "zh" else "13a"
 
 
-def cutter(tokenizer: str) -> Callable[[str], str]:
-    """What cuts text into words parted by spaces, as sacreBLEU's tokenizer of that name does."""
+def cutter(tokenizer: str, lowercase: bool = False) -> Callable[[str], str]:
+    """What cuts text into words parted by spaces, as sacreBLEU's tokenizer of that name does; `lowercase` folds case
+    before, as it does in scores."""
     cut: Callable[[str], str] = _bleu(tokenizer).tokenizer  # type: ignore[attr-defined]
-    return cut
+    return (lambda text: cut(text.lower())) if lowercase else cut
 
 
 def word_cutter(language: str, references: Sequence[str]) -> str:

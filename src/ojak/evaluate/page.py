@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from html import escape
-from importlib.resources import files
 from string import Template
 
 from ojak.evaluate import buckets, plots
 from ojak.evaluate.listing import listing
 from ojak.evaluate.measured import Found, Measured, Part, Report
 from ojak.evaluate.resample import Paired
-from ojak.evaluate.table import difference, leaks
+from ojak.evaluate.table import difference, leaks, tests
 from ojak.look import charts
-from ojak.look.page import script_json
-from ojak.look.svg import FONTS
+from ojak.look.document import document, part
 
 
 def html(report: Report) -> str:
@@ -22,24 +20,26 @@ def html(report: Report) -> str:
     title = ", ".join(found.system.name for found in report.systems)
     unit = buckets.length_unit(report.languages[0])
     by_length, by_label = (_part_table(report, of) for of in (lambda one: one.by_length, lambda one: one.by_label))
-    cut = f'<p class="soft">Words as {escape(report.cutter)} cuts them.</p>'
+    cut = f'<p class="soft">Words cut by {escape(report.words)}.</p>'
     sections = [
         *_section("Scores", _warnings(report), _scores(report), _figures(plots.whiskers(report))),
         *_section(f"By length of the source, in {unit}", _figures(plots.lengths(report)), by_length),
         *_section("By label", _figures(plots.labels(report)), by_label),
         *_section("Target words by how often training had them", _with(_figures(plots.words(report)), cut)),
+        *_section("Words that one got right more often", _contrasts(report)),
         *_section("By sentence", _figures(plots.histograms(report))),
         *_section("Habits", _habits(report), _times(report)),
     ]
-    return Template(_part("page.html")).substitute(
-        title=escape(f"{title} on {report.title or 'pairs'}"),
-        subtitle=escape(_subtitle(report)),
-        style=(files("ojak.look") / "page.css").read_text(encoding="utf-8").replace("FONTS", FONTS)
-        + _part("page.css")
-        + charts.STYLE,
-        body="\n".join(sections),
-        data=script_json({"report": report.as_dict(), **listing(report)}),
-        script=_part("page.js"),
+    title = f"{title} on {report.title or 'pairs'}"
+    here = __package__ or ""
+    return document(
+        title,
+        Template(part("page.html", here)).substitute(
+            title=escape(title), subtitle=escape(_subtitle(report)), body="\n".join(sections)
+        ),
+        {"report": report.as_dict(), **listing(report)},
+        part("page.css", here) + charts.STYLE,
+        part("page.js", here),
     )
 
 
@@ -64,18 +64,13 @@ def _scores(report: Report) -> str:
         rows.append([_called(report, place), *(_cell(mine.get(name)) for name in names)])
         if place:
             how = {each.name: each for each in report.comparisons[place - 1]}
-            cells = [_apart(how[name]) if name in how else "" for name in names]
+            cells = [_apart(how[name]) if name in how else "<small>not comparable</small>" for name in names]
             rows.append([f"<small>less {escape(report.systems[0].system.name)}</small>", *cells])
     known = {score.name: score for found in reversed(report.systems) for score in found.scores}
     lower = ", ".join(name for name in names if known[name].lower)
     notes = [f"Lower is better for {lower}." if lower else ""]
-    if report.comparisons:
-        tests = []
-        if report.chance.trials:
-            tests.append(f"p: approximate randomisation, {report.chance.trials:,} trials")
-        if report.chance.resamples:
-            tests.append(f"bootstrap p: paired bootstrap, {report.chance.resamples:,} resamples")
-        notes.append(f"{'; '.join(tests)}. * differs by more than chance (p < 0.05).")
+    if report.comparisons and (told := tests(report.chance)):
+        notes.append(f"{'; '.join(told[:-1])}. {told[-1]}.")
     signatures = "".join(f"<tr><td>{escape(name)}<td><code>{escape(known[name].signature)}</code>" for name in names)
     return (
         f"{_table(rows)}<p class=soft>{escape(' '.join(notes).strip())}</p>"
@@ -83,11 +78,11 @@ def _scores(report: Report) -> str:
     )
 
 
-def _cell(score: Measured | None) -> str:
+def _cell(score: Measured | None, star: bool = False) -> str:
     if score is None:
         return ""
     value, _, within = score.said().partition(" ")
-    return f"<b>{value}</b> <small>{within}</small>"
+    return f"<b>{value}</b>{' *' if star else ''} <small>{within}</small>"
 
 
 def _apart(found: Paired) -> str:
@@ -98,16 +93,31 @@ def _apart(found: Paired) -> str:
 
 
 def _habits(report: Report) -> str:
-    rows = [["", "length ratio", "repeated", "copied", "untranslated", "empty"]]
+    """As `_scores`, with the references below."""
+    habits = report.systems[0].habits
+    rows = [["", *(habit.name for habit in habits)]]
     for place, found in enumerate(report.systems):
-        rates = found.habits.as_dict().values()
-        rows.append([_called(report, place), f"{found.length_ratio:.3f}", *(f"{rate:.2%}" for rate in rates)])
-    rows.append(["references", "", *(f"{rate:.2%}" for rate in report.references.as_dict().values())])
-    return (
-        f"{_table(rows)}<p class=soft>Length: characters over those of the references. Repeated: pairs of words said "
-        "before in the same sentence. Copied: words that stand in the source. Untranslated: sentences that are the "
-        "source again.</p>"
-    )
+        stars = [each.significant for each in report.habits_compared[place - 1]] if place else [False] * len(habits)
+        rows.append([_called(report, place), *map(_cell, found.habits, stars)])
+    reference = {habit.name: habit.said() for habit in report.references}
+    rows.append(["references", *(reference.get(habit.name, "") for habit in habits)])
+    told = " ".join(f"{habit.name.capitalize()}: {habit.signature}." for habit in habits)
+    star = " * differs from the baseline by more than chance." if report.comparisons and report.chance.test else ""
+    return f"{_table(rows)}<p class=soft>{escape(told + star)}</p>"
+
+
+def _contrasts(report: Report) -> str:
+    base = report.systems[0].system.name
+    parts = []
+    for found, words in zip(report.systems[1:], report.contrasts, strict=True):
+        name = found.system.name
+        for each, better in ((words.more, name), (words.fewer, base)):
+            rows = [["", f"{escape(name)}", f"{escape(base)}", "references"]]
+            rows += [[escape(one.word), f"{one.other:,}", f"{one.base:,}", f"{one.wanted:,}"] for one in each]
+            if each:
+                parts.append(f"<figure><figcaption>{escape(better)} is better</figcaption>{_table(rows)}</figure>")
+    about = '<p class="soft">How often a word was said where the reference of the sentence has it.</p>'
+    return f'<div class="figures">{"".join(parts)}</div>{about}' if parts else ""
 
 
 def _times(report: Report) -> str:
@@ -142,12 +152,12 @@ def _part_table(report: Report, of: Callable[[Found], list[Part]]) -> str:
         return ""
     names = [score.name for score in report.systems[0].scores]
     rows = [["", "pairs", *map(escape, names)]]
-    for number, part in enumerate(of(report.systems[0])):
+    for number, bucket in enumerate(of(report.systems[0])):
         for place, found in enumerate(report.systems):
             mine = {score.name: score for score in of(found)[number].scores}
-            head = escape(part.name) if place == 0 else ""
+            head = escape(bucket.name) if place == 0 else ""
             called = f"{head} {_called(report, place)}" if len(report.systems) > 1 else head
-            rows.append([called, f"{part.pairs:,}", *(_cell(mine.get(name)) for name in names)])
+            rows.append([called, f"{bucket.pairs:,}", *(_cell(mine.get(name)) for name in names)])
     return f"<details><summary>In numbers</summary>{_table(rows)}</details>"
 
 
@@ -161,7 +171,3 @@ def _with(part: str, after: str) -> str:
 
 def _section(title: str, *parts: str) -> list[str]:
     return [f"<section><h2>{escape(title)}</h2>", *parts, "</section>"] if any(parts) else []
-
-
-def _part(name: str) -> str:
-    return (files("ojak.evaluate") / name).read_text(encoding="utf-8")

@@ -31,20 +31,18 @@ def _named(scores: Sequence[Measured], name: str) -> Measured:
 
 
 def whiskers(report: Report) -> list[str]:
-    """Each score of several systems with its interval; nothing for one system."""
+    """Each score of several systems with its interval, where they can stand on one axis; nothing for one system."""
     if len(report.systems) < 2:
         return []
-    names = [score.name for score in report.systems[0].scores]
     drawn = []
-    for name in names:
-        having = [found for found in report.systems if any(score.name == name for score in found.scores)]
-        if len(having) == len(report.systems):
-            each = [_named(found.scores, name) for found in having]
+    for first in report.systems[0].scores:
+        if report.comparable(first.name):
+            each = [_named(found.scores, first.name) for found in report.systems]
             series = [
                 Series(found.system.name, [score.value], [score.low], [score.high])
-                for found, score in zip(having, each, strict=True)
+                for found, score in zip(report.systems, each, strict=True)
             ]
-            drawn.append(charts.rows(name, [""], series, digits=each[0].digits))
+            drawn.append(charts.rows(first.name, [""], series, digits=first.digits))
     return drawn
 
 
@@ -83,9 +81,12 @@ def words(report: Report) -> list[str]:
     for title, value in (("F", "f"), ("Precision", "precision"), ("Recall", "recall")):
         series = []
         for found in report.systems:
-            mine = {words.name: words for words in found.by_frequency}
+            mine = [next((words for words in found.by_frequency if words.name == name), None) for name in names]
+            ends = [
+                [getattr(words, end) if words and value == "f" else None for words in mine] for end in ("low", "high")
+            ]
             series.append(
-                Series(found.system.name, [getattr(mine[name], value) if name in mine else None for name in names])
+                Series(found.system.name, [getattr(words, value) if words else None for words in mine], *ends)
             )
         below = [f"{every[name].wanted:,}" for name in names]
         drawn.append(charts.lines(title, names, series, below, "times in training, words in the references below", 3))

@@ -10,7 +10,8 @@ only and so finds a system better than itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from ojak.evaluate.counts import Counts, Numbers
 
 RESAMPLES, TRIALS, SEED = 1000, 10_000, 12345
 LEVEL = 0.95
+MORE_THAN_CHANCE = {"randomisation": 0.05, "bootstrap": 0.025}
+"""p below which systems differ: of equals 5 of 100 pairs do by either test, since the bootstrap's p is one-sided"""
 BLOCK = 4_000_000  # numbers of a block of resamples or trials
 
 
@@ -36,6 +39,20 @@ class Chance:
             if getattr(self, name) < 0:
                 raise UseError(f"There can be no fewer than 0 {name}, but {getattr(self, name)} were asked for.")
 
+    @property
+    def test(self) -> str | None:
+        """The test that says whether systems differ by more than chance; None where neither was asked for."""
+        return "randomisation" if self.trials else "bootstrap" if self.resamples else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"resamples": self.resamples, "trials": self.trials, "seed": self.seed, "level": LEVEL}
+
+    def significance(self) -> dict[str, str | None]:
+        """What the p of comparisons are, and which is significant, for JSON."""
+        below = f"p_{self.test} < {MORE_THAN_CHANCE[self.test]}" if self.test else None
+        return {"p_randomisation": "two-sided", "p_bootstrap": "one-sided", "significant": below}
+
 
 @dataclass(frozen=True)
 class Paired:
@@ -47,17 +64,25 @@ class Paired:
     low: float | None
     high: float | None
     p_bootstrap: float | None
+    """one-sided: how often a resampled difference lies as far above its mean as that found lies above 0"""
     p_randomisation: float | None
+    """two-sided: how often swapping at random makes a difference as large, whichever system is the better"""
     wins: float | None
     """share of the resampled corpora in which the system is the better one, ties counting half"""
     digits: int = 2
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        told = {key: value for key, value in asdict(self).items() if key != "digits"}
+        return {**told, "significant": self.significant}
 
     @property
     def significant(self) -> bool:
         """Whether a difference as large comes about by chance in less than 5 of 100 cases: by randomisation, which
         assumes less; by the bootstrap where there was none."""
-        p = self.p_bootstrap if self.p_randomisation is None else self.p_randomisation
-        return p is not None and p < 0.05
+        if self.p_randomisation is not None:
+            return self.p_randomisation < MORE_THAN_CHANCE["randomisation"]
+        return self.p_bootstrap is not None and self.p_bootstrap < MORE_THAN_CHANCE["bootstrap"]
 
 
 def bootstrap(measures: Sequence[Counts], chance: Chance) -> Numbers:

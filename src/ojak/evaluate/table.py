@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ojak.evaluate.measured import Found, Part, Report
-from ojak.evaluate.resample import Paired
+from ojak.evaluate.resample import MORE_THAN_CHANCE, Chance, Paired
 from ojak.look.labels import columns, elide, pad
 
 PARTED = ("BLEU", "chrF2")
 """what is shown of parts of a corpus"""
 EXAMPLES = 3
 _NAME = 28
+_CELL = len("100.00 (100.00 to 100.00)")
 
 
 def table(report: Report) -> str:
@@ -19,7 +20,7 @@ def table(report: Report) -> str:
     lines = _one(report) if len(report.systems) == 1 else _several(report)
     lines += ["", *_parts(report, "by label", lambda found: found.by_label)]
     lines += ["", *_parts(report, "by length of the source", lambda found: found.by_length)]
-    lines += ["", *_words(report), "", *_habits(report), *leaks(report)]
+    lines += ["", *_words(report), "", *_contrasts(report), "", *_habits(report), *leaks(report)]
     lines += [f"note: {note}" for note in report.notes]
     lines += ["", *_times(report)]
     return "\n".join(line for place, line in enumerate(lines) if line or (place and lines[place - 1]))
@@ -35,7 +36,7 @@ def _several(report: Report) -> list[str]:
     lines = []
     every = {score.name: score for found in reversed(report.systems) for score in found.scores}
     for name in dict.fromkeys(score.name for found in report.systems for score in found.scores):
-        lines.append(f"{name}   {every[name].signature}")
+        lines.append(f"{name}{', lower is better' if every[name].lower else ''}   {every[name].signature}")
         for place, found in enumerate(report.systems):
             mine = next((score for score in found.scores if score.name == name), None)
             if mine is None:
@@ -44,9 +45,20 @@ def _several(report: Report) -> list[str]:
             how = next((one for one in compared if one.name == name), None)
             said = difference(how) if how else "not comparable" if place else "baseline"
             lines.append(f"  {_name(found.system.name)} {mine.said():28} {said}")
-    if any(each.significant for compared in report.comparisons for each in compared):
-        lines.append("* differs by more than chance (p < 0.05)")
-    return lines
+    return [*lines, *tests(report.chance)]
+
+
+def tests(chance: Chance) -> list[str]:
+    """What the p of a comparison are, and what a star says."""
+    if chance.test is None:
+        return []
+    lines = []
+    if chance.trials:
+        lines.append(f"p: approximate randomisation, {chance.trials:,} trials, two-sided")
+    if chance.resamples:
+        lines.append(f"bootstrap p: paired bootstrap, {chance.resamples:,} resamples, one-sided")
+    p = "p" if chance.test == "randomisation" else "bootstrap p"
+    return [*lines, f"* differs by more than chance ({p} < {MORE_THAN_CHANCE[chance.test]})"]
 
 
 def difference(found: Paired) -> str:
@@ -68,7 +80,7 @@ def _parts(report: Report, title: str, of: Callable[[Found], list[Part]]) -> lis
         return []
     several = len(report.systems) > 1
     unit = f" in {report.as_dict()['length_unit']}" if "length" in title else ""
-    lines = [f"{title}{unit}", f"  {'':{_NAME}} {'pairs':>6}  " + "  ".join(f"{name:>22}" for name in PARTED)]
+    lines = [f"{title}{unit}", f"  {'':{_NAME}} {'pairs':>6}  " + "  ".join(f"{name:>{_CELL}}" for name in PARTED)]
     for place, part in enumerate(first):
         for found in report.systems:
             mine = of(found)[place]
@@ -76,7 +88,7 @@ def _parts(report: Report, title: str, of: Callable[[Found], list[Part]]) -> lis
             values = {score.name: score.said() for score in mine.scores}
             if several and found is report.systems[0]:
                 lines.append(f"  {part.name}")
-            said = "  ".join(f"{values[name]:>22}" for name in PARTED)
+            said = "  ".join(f"{values[name]:>{_CELL}}" for name in PARTED)
             lines.append(f"  {_name(('  ' if several else '') + name)} {mine.pairs:>6,}  {said}")
     return lines
 
@@ -86,7 +98,7 @@ def _words(report: Report) -> list[str]:
     if not first:
         return []
     lines = [
-        f"target words by their count in training (cut by {report.cutter}): F, precision, recall",
+        f"target words by their count in training (cut by {report.words}): F, precision, recall",
         f"  {'count':>9} {'words':>8}  " + "  ".join(f"{elide(f.system.name, 22):>22}" for f in report.systems),
     ]
     names = list(dict.fromkeys(words.name for found in report.systems for words in found.by_frequency))
@@ -100,14 +112,38 @@ def _words(report: Report) -> list[str]:
     return lines
 
 
+def _contrasts(report: Report) -> list[str]:
+    lines = []
+    base = report.systems[0].system.name
+    for found, words in zip(report.systems[1:], report.contrasts, strict=True):
+        for each, how in ((words.more, "more"), (words.fewer, "less")):
+            said = "  ".join(f"{one.word} {one.other}:{one.base}" for one in each)
+            lines += [f"words that {found.system.name} got right {how} often than {base}", f"  {said}"] if said else []
+    return lines
+
+
 def _habits(report: Report) -> list[str]:
-    lines = [f"{'':{_NAME + 2}} length ratio  repeated    copied  untranslated   empty"]
-    rows = [(found.system.name, f"{found.length_ratio:.3f}", found.habits) for found in report.systems]
-    for name, ratio, rates in [*rows, ("references", "", report.references)]:
-        shares = (f"{rates.repeated:.2%}", f"{rates.copied:.2%}", f"{rates.untranslated:.2%}", f"{rates.empty:.2%}")
-        widths = (9, 9, 13, 7)
-        cells = " ".join(f"{share:>{width}}" for share, width in zip(shares, widths, strict=True))
-        lines.append(f"  {_name(name)} {ratio:>12} {cells}")
+    """How systems talk; of one system with intervals, of several with a star where one differs from the baseline."""
+    reference = {habit.name: habit.said() for habit in report.references}
+    if len(report.systems) == 1:
+        return [
+            f"{habit.name:14} {habit.said():28} "
+            + (f"references {reference[habit.name]}" if habit.name in reference else habit.signature)
+            for habit in report.systems[0].habits
+        ]
+    names = [habit.name for habit in report.systems[0].habits]
+    lines = [f"{'':{_NAME + 2}} " + " ".join(f"{name:>{len(name) + 2}}" for name in names)]
+    rows = [("references", [reference.get(name, "") + " " for name in names])]
+    for place, found in reversed(list(enumerate(report.systems))):
+        stars = [each.significant for each in report.habits_compared[place - 1]] if place else [False] * len(names)
+        cells = [
+            habit.said().partition(" ")[0] + ("*" if star else " ")
+            for habit, star in zip(found.habits, stars, strict=True)
+        ]
+        rows.insert(0, (found.system.name, cells))
+    for name, cells in rows:
+        widths = " ".join(f"{cell:>{len(of) + 2}}" for cell, of in zip(cells, names, strict=True))
+        lines.append(f"  {_name(name)} {widths}".rstrip())
     return lines
 
 
@@ -128,7 +164,7 @@ def leaks(report: Report) -> list[str]:
         if not system.without_leaks:
             lines.append("  No pair is left to measure on without them.")
             break
-        said = ", ".join(f"{score.name} {score.value:.2f}" for score in system.without_leaks)
+        said = ", ".join(f"{score.name} {score.value:.{score.digits}f}" for score in system.without_leaks)
         lines.append(f"  {_name(system.system.name)} without them: {said}")
     return lines
 

@@ -85,7 +85,7 @@ def lines(
         parts.append(_text(left - 6, y(tick) + 4, f"{tick:g}", 11, "end", _SOFT))
     for place, name in enumerate(names):
         middle = left + step * (place + 0.5)
-        parts.append(_text(middle, bottom + 16, elide_ems(name, step / 10.5), 11, "middle"))
+        parts.append(_text(middle, bottom + 16, elide_ems(name, step / 10), 11, "middle"))
         if below:
             parts.append(_text(middle, bottom + 30, below[place], 10, "middle", _SOFT))
     apart = min(8.0, step / (len(series) + 1))

@@ -29,12 +29,18 @@ def save(shown: Translation | Map, path: str | Path, view: str = "mean", others:
     UseError where the ending is another, StorageError where the file cannot be written.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
+    suffix = ending(path)
     if suffix == ".svg":
         files.write(path, svg(shown, view))
     elif suffix == ".png":
         png(shown, path, view)
-    elif suffix == ".html":
-        files.write(path, html(shown, view, others))
     else:
+        files.write(path, html(shown, view, others))
+
+
+def ending(path: Path) -> str:
+    """What the name of a figure ends in. Raises UseError where that is none of the three."""
+    suffix = path.suffix.lower()
+    if suffix not in (".svg", ".png", ".html"):
         raise UseError(f"The name of a figure must end in .svg, .png or .html; found {path.name!r}.")
+    return suffix

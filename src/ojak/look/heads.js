@@ -1,10 +1,4 @@
-"use strict";
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const byId = (id) => document.getElementById(id);
-  const night = matchMedia("(prefers-color-scheme: dark)");
-  const SVG = "http://www.w3.org/2000/svg";
-
   for (const part of data.parts) { // bytes, 255 for a weight of 1
     part.levels = Uint8Array.from(atob(part.weights), (letter) => letter.charCodeAt(0));
     part.size = part.rows.length * part.columns.length;
@@ -15,27 +9,8 @@
   let pixels = []; // colours of the 256 levels
   let large = null;
 
-  function element(tag, properties = {}, children = []) {
-    const made = Object.assign(document.createElement(tag), properties);
-    made.append(...children);
-    return made;
-  }
-
-  function drawn(tag, attributes, text) {
-    const made = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    if (text !== undefined) made.textContent = text;
-    return made;
-  }
-
   function colours() {
-    const steps = night.matches ? data.night : data.paper;
-    pixels = Array.from({ length: 256 }, (_, level) => {
-      const w = level / 255;
-      const i = Math.max(1, steps.findIndex(([end]) => w <= end));
-      const share = (w - steps[i - 1][0]) / (steps[i][0] - steps[i - 1][0]);
-      return steps[i][1].map((end, c) => Math.round(steps[i - 1][1][c] + (end - steps[i - 1][1][c]) * share));
-    });
+    pixels = Array.from({ length: 256 }, (_, level) => rgb(level / 255));
     const pen = byId("scale").getContext("2d");
     for (let i = 0; i < 200; i++) {
       pen.fillStyle = `rgb(${pixels[Math.round(i * 255 / 199)].join(",")})`;
@@ -81,23 +56,19 @@
     byId("grid").replaceChildren(element("table", {}, [element("thead", {}, [head]), element("tbody", {}, rows)]));
   }
 
-  function edges(start, size, gap, gaps) {
-    let at = start;
-    return gaps.map((gapped, i) => {
-      at += i === 0 ? 0 : size + (gapped ? gap : 0);
-      return at;
-    });
-  }
-
   function buildLarge() { // once for each part: another head changes the colours only
-    const longest = Math.max(part.rows.length, part.columns.length, 1);
-    const side = Math.min(34, Math.max(11, Math.round(560 / longest)));
-    const font = Math.min(14, Math.max(10, side * 0.72));
     const pen = document.createElement("canvas").getContext("2d");
-    pen.font = `bold ${font}px ${getComputedStyle(document.body).fontFamily}`;
+    const family = getComputedStyle(document.body).fontFamily;
     const cut = (text) => (Array.from(text).length > 20 ? Array.from(text).slice(0, 19).join("") + "…" : text);
     const rows = part.rows.map(cut), columns = part.columns.map(cut);
     const wide = (texts) => Math.max(0, ...texts.map((text) => pen.measureText(text).width));
+    // As large as fits beside the grid; a long sentence is scrolled through.
+    pen.font = `bold 14px ${family}`;
+    const gaps = part.column_gaps.filter(Boolean).length;
+    const room = (byId("large").clientWidth - wide(rows) - 16) / (columns.length + 0.15 * gaps);
+    const side = Math.min(34, Math.max(11, Math.floor(Math.min(room, 560 / Math.max(1, rows.length)))));
+    const font = Math.min(14, Math.max(10, side * 0.72));
+    pen.font = `bold ${font}px ${family}`;
     const left = wide(rows) + 12, top = wide(columns) + 12, gap = 0.15 * side;
     const xs = edges(left, side, gap, part.column_gaps), ys = edges(top, side, gap, part.row_gaps);
     const width = xs[xs.length - 1] + side + 4, height = ys[ys.length - 1] + side + 4;
@@ -188,10 +159,7 @@
   });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") { held = false; show(shown); } });
   night.addEventListener("change", () => { colours(); buildGrid(); show(shown); });
-  byId("text-in").textContent = data.source;
-  byId("text-in").lang = data.source_lang || "";
-  byId("text-out").textContent = data.text;
-  byId("text-out").lang = data.text_lang || "";
+  showTexts(data.source, data.source_lang, data.text, data.text_lang);
   colours();
   choose(part);
 })();

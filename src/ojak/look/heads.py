@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from html import escape
-from string import Template
 from typing import Any
 
 import numpy as np
 
 from ojak.errors import UseError
+from ojak.look.document import document, part
 from ojak.look.drawing import one_line
 from ojak.look.labels import label, language
-from ojak.look.page import part, script_json
 from ojak.look.scale import NIGHT, PAPER
-from ojak.look.svg import FONTS
 from ojak.maps import Heads, Values
 from ojak.words import word_starts
 
@@ -42,13 +39,8 @@ def heads(shown: Heads) -> str:
         "text_lang": language(translation.text),
         "parts": there,
     }
-    style = (part("page.css") + part("heads.css")).replace("FONTS", FONTS)
-    return Template(part("heads.html")).substitute(
-        title=escape(f"All heads: {one_line(translation.source)}"),
-        style=style,
-        script=part("heads.js"),
-        data=script_json(data),
-    )
+    title = f"All heads: {one_line(translation.source)}"
+    return document(title, part("heads.html"), data, part("heads.css"), part("heads.js"))
 
 
 def _part(name: str, about: str, weights: Values, rows: Sequence[str], columns: Sequence[str]) -> dict[str, Any]:

@@ -1,10 +1,4 @@
-"use strict";
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const byId = (id) => document.getElementById(id);
-  const night = matchMedia("(prefers-color-scheme: dark)");
-  const SVG = "http://www.w3.org/2000/svg";
-
   // What is on the page now. A place is {side: "source" | "target", i} or {side: "cell", t, s}.
   let sentence = data.sentences[0];
   let view = data.view;
@@ -30,18 +24,6 @@
       chosen.reduce((sum, k) => sum + sentence.weights[k][t][s], 0) / chosen.length));
   }
 
-  function rgb(weight) {
-    const steps = data[(night.matches ? "night" : "paper") + (weight < 0 ? "_below" : "")];
-    const w = Math.min(1, Math.abs(weight));
-    for (let i = 1; i < steps.length; i++) {
-      if (w <= steps[i][0]) {
-        const share = (w - steps[i - 1][0]) / (steps[i][0] - steps[i - 1][0]);
-        return steps[i][1].map((end, c) => Math.round(steps[i - 1][1][c] + (end - steps[i - 1][1][c]) * share));
-      }
-    }
-    return steps[steps.length - 1][1];
-  }
-
   const css = (weight) => `rgb(${rgb(weight / scale.most).join(",")})`;
 
   function ink(weight) { // white or dark letters, whichever reads on the colour
@@ -54,23 +36,6 @@
   const seen = (weight, least) => Math.abs(weight) / scale.most >= least;
 
   // --- building ----------------------------------------------------------------------------------------------------
-
-  function element(tag, properties = {}, children = []) {
-    const made = Object.assign(document.createElement(tag), properties);
-    made.append(...children);
-    return made;
-  }
-
-  function drawn(tag, attributes, text) {
-    const made = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    if (text !== undefined) made.textContent = text;
-    return made;
-  }
-
-  function option(value, text) {
-    return element("option", { value, textContent: text });
-  }
 
   function fillViews() {
     const list = byId("view");
@@ -113,14 +78,6 @@
     });
     box.replaceChildren(...tags[side]);
     if (tags[side].length) tags[side][0].tabIndex = 0;
-  }
-
-  function edges(start, size, gap, gaps) {
-    let at = start;
-    return gaps.map((gapped, i) => {
-      at += i === 0 ? 0 : size + (gapped ? gap : 0);
-      return at;
-    });
   }
 
   function buildMap() {
@@ -216,7 +173,7 @@
     const rows = new Map();
     sentence.views.forEach((name, k) => {
       const layer = name.includes(".") ? name.split(".")[0] : "";
-      if (!rows.has(layer)) rows.set(layer, element("div", { className: "row" }, [element("span", { textContent: layer })]));
+      if (!rows.has(layer)) rows.set(layer, element("div", { className: "row" }, layer ? [element("span", { textContent: layer })] : []));
       const button = element("button", { type: "button", className: "thumb", value: name }, [
         thumbnail(k), name.includes(".") ? name.split(".").slice(1).join(".") : name,
       ]);
@@ -318,10 +275,7 @@
     buildGallery();
     byId("warnings").replaceChildren(...sentence.warnings.map((text) =>
       element("p", { className: "warning", textContent: `Warning: ${text}` })));
-    byId("text-in").textContent = sentence.source;
-    byId("text-in").lang = sentence.source_lang || "";
-    byId("text-out").textContent = sentence.text;
-    byId("text-out").lang = sentence.text_lang || "";
+    showTexts(sentence.source, sentence.source_lang, sentence.text, sentence.text_lang);
     const others = sentence.alternatives;
     byId("alternatives-section").hidden = others.length === 0;
     byId("alternatives").replaceChildren(...[{ text: sentence.text, score: sentence.score }, ...others].map((each) =>

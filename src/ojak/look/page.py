@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
-from string import Template
 from typing import Any
 
 from ojak.errors import UseError
+from ojak.look.document import document, part
 from ojak.look.drawing import AXES, Drawing, check, drawing, one_line
 from ojak.look.labels import label, language
 from ojak.look.scale import NIGHT, NIGHT_BELOW, PAPER, PAPER_BELOW
-from ojak.look.svg import FONTS, draw
+from ojak.look.svg import draw
 from ojak.maps import Map
 from ojak.result import Translation, view_indices
 from ojak.words import word_starts
@@ -46,12 +43,7 @@ def html(shown: Translation | Map | Sequence[Translation], view: str = "mean", o
         "sentences": sentences,
     }
     title = f"Attention: {sentences[0]['source']}" if len(sentences) == 1 else "Attention"
-    return Template(part("page.html")).substitute(
-        title=escape(title),
-        style=part("page.css").replace("FONTS", FONTS),
-        script=part("page.js"),
-        data=script_json(data),
-    )
+    return document(title, part("page.html"), data, script=part("page.js"))
 
 
 def _sentence(translation: Translation, view: str) -> dict[str, Any]:
@@ -121,21 +113,6 @@ def _tokens(source: Sequence[str], target: Sequence[str]) -> dict[str, Any]:
         "source_gaps": word_starts(source),
         "gaps": word_starts(target),
     }
-
-
-def script_json(data: dict[str, Any]) -> str:
-    """JSON that may stand inside a script element: nothing in it can close the element or upset a reader."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    # The characters escaped can stand in strings only, so every one may be written by its number.
-    return re.sub(
-        "[<>&\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]",
-        lambda found: f"\\u{ord(found[0]):04x}",
-        text,
-    )
-
-
-def part(name: str) -> str:
-    return (files("ojak.look") / name).read_text(encoding="utf-8")
 
 
 def notebook(shown: Translation | Map) -> str:

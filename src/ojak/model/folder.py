@@ -53,8 +53,6 @@ class Loaded:
     target: Tokenizer
     search: SearchConfig
     languages: tuple[str, str]
-    alignment: Alignment | None = None
-    """None where no view learnt from word alignments, or was chosen for them"""
 
 
 def write_config(
@@ -170,7 +168,6 @@ def load(path: Path, device: torch.device) -> Loaded:
         recipe = read_recipe({key: config[key] for key in ("model", "text", "search")})
         sizes = config["vocabulary"]["source"], config["vocabulary"]["target"]
         languages = str(config["languages"][0]), str(config["languages"][1])
-        alignment = Alignment(**config["alignment"]) if "alignment" in config else None
     except (ConfigError, ValidationError, KeyError, IndexError, TypeError) as error:
         raise ModelError(f"{folder / 'config.json'} is broken: {error}") from None
     source, target = read_tokenizers(folder, recipe.text)
@@ -182,4 +179,4 @@ def load(path: Path, device: torch.device) -> Loaded:
     model = build(recipe.model, *sizes, recipe.text.shared)
     weights = folder / "weights.safetensors"
     put_weights(model, read_weights(weights), weights)
-    return Loaded(model.to(device).eval(), source, target, recipe.search, languages, alignment)
+    return Loaded(model.to(device).eval(), source, target, recipe.search, languages)

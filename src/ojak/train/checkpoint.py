@@ -1,4 +1,4 @@
-"""What a run resumes from: `state/NNNNNNNN/`, the two newest, each written whole or not at all.
+"""What a run resumes from: `state/NNNNNNNN/`, the newest ones, each written whole or not at all.
 
 weights.safetensors     the weights that learn
 optimizer.safetensors   what the optimizer has gathered, and the random state
@@ -25,6 +25,7 @@ from ojak.train.parallel import Processes
 from ojak.train.sharding import piece, whole
 
 KEPT = 2
+"""checkpoints, the newest, and as many that followed a finite step, to go back to; mostly these are the same"""
 
 
 @dataclass
@@ -81,12 +82,12 @@ def save(
     model: Seq2Seq,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
-    processes: Processes | None = None,
+    processes: Processes,
 ) -> Path:
-    """Writes a checkpoint, then removes all but the newest two. Process 0 does so, while the others wait."""
+    """Writes a checkpoint, then removes old ones. Process 0 does so, while the others wait."""
     folder = run / "state" / f"{progress.update:08d}"
-    gathered = _gathered(model, optimizer)  # by all, where the weights are in pieces
-    (processes or Processes()).first(lambda: _write(run, folder, weights_of(model), gathered, progress))
+    gathered = _gathered(model, optimizer, processes)  # by all, where the weights are in pieces
+    processes.first(lambda: _write(run, folder, weights_of(model), gathered, progress))
     return folder
 
 
@@ -116,9 +117,12 @@ def checkpoints(run: Path) -> list[Path]:
 
 
 def tidy(run: Path) -> None:
-    """Removes all but the newest two checkpoints, and what killed processes left half written in the run."""
-    for old in checkpoints(run)[:-KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+    """Removes old checkpoints, and what killed processes left half written in the run."""
+    found = checkpoints(run)
+    kept = {*found[-KEPT:], *[folder for folder in found if _is_good(folder)][-KEPT:]}
+    for old in found:
+        if old not in kept:
+            shutil.rmtree(old, ignore_errors=True)
     for folder in (run, run / "model", run / "state", run / "state" / "average"):
         files.tidy(folder)
 
@@ -131,12 +135,8 @@ def load(folder: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, data: s
     progress, sums = _read_progress(folder)
     if progress.data != data:  # before the weights: other pairs have another vocabulary, which they would not fit
         raise UseError("A run must be resumed on the pairs it began with, but the files hold others now; restore them.")
-    for name, found in sums.items():
-        if _sum_of(folder / name) != found:
-            raise ModelError(f"{folder / name} is damaged: it is not as it was written (SHA-256).")
-    weights = folder / "weights.safetensors"
-    put_weights(model, read_weights(weights), weights)
-    random = _put_gathered(folder / "optimizer.safetensors", model, optimizer)
+    _check(folder, sums)
+    random = put_back(folder, model, optimizer)
     torch.set_rng_state(random["random.cpu"])
     if "random.cuda" in random and model.device.type == "cuda":
         torch.cuda.set_rng_state(random["random.cuda"], model.device)
@@ -165,24 +165,39 @@ def load_newest(run: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, dat
     )
 
 
-def put_weights_of_last_good(run: Path, before: int, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> int | None:
-    """Puts back the weights and the optimizer, and nothing else, of the newest checkpoint that followed a finite step.
+def put_back(folder: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """Puts back the weights and the optimizer of a checkpoint; gives its random state."""
+    weights = folder / "weights.safetensors"
+    put_weights(model, read_weights(weights), weights)
+    return _put_gathered(folder / "optimizer.safetensors", model, optimizer)
 
-    Where `before` is 1 it is the one before that, and so on, or the oldest. Gives its update; None where there is none.
-    """
-    good = []
+
+def last_good(run: Path, before: int) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint that is whole and followed a finite step; where `before` is 1 the one before that, and so
+    on, or the oldest; None where there is none. Tells of those that are damaged."""
+    good, damaged = [], []
     for folder in reversed(checkpoints(run)):
         try:
-            if not _read_progress(folder)[0].in_a_row:
+            progress, sums = _read_progress(folder)
+            if not progress.in_a_row:
+                _check(folder, sums)
                 good.append(folder)
-        except ModelError:
-            continue
-    for folder in good[before:] or good[-1:]:
-        weights = folder / "weights.safetensors"
-        put_weights(model, read_weights(weights), weights)
-        _put_gathered(folder / "optimizer.safetensors", model, optimizer)
-        return int(folder.name)
-    return None
+        except ModelError as error:
+            damaged.append(str(error))
+    return next(iter(good[before:] or good[-1:]), None), damaged
+
+
+def _is_good(folder: Path) -> bool:
+    try:
+        return not _read_progress(folder)[0].in_a_row
+    except ModelError:
+        return False
+
+
+def _check(folder: Path, sums: dict[str, str]) -> None:
+    for name, found in sums.items():
+        if _sum_of(folder / name) != found:
+            raise ModelError(f"{folder / name} is damaged: it is not as it was written (SHA-256).")
 
 
 def _write_progress(folder: Path, progress: Progress, sums: dict[str, str]) -> None:
@@ -216,10 +231,10 @@ def _sum_of(path: Path) -> str:
         raise ModelError(f"{path} must be a part of a checkpoint, but cannot be read: {error.strerror}.") from None
 
 
-def _gathered(model: Seq2Seq, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+def _gathered(model: Seq2Seq, optimizer: torch.optim.Optimizer, processes: Processes) -> dict[str, torch.Tensor]:
     """What the optimizer has gathered, and the random state."""
     tensors = {
-        f"{place}.{key}": whole(value).cpu()
+        f"{place}.{key}": whole(value, processes).cpu()
         for place, values in optimizer.state_dict()["state"].items()
         for key, value in values.items()
     }

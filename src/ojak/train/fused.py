@@ -1,12 +1,13 @@
-"""Output layer and loss in one, for speed: what `loss.plain_cross_entropy` computes, without a tensor of all logits.
+"""Output layer and loss in one, by chunks of some hundred tokens: no tensor of all tokens × vocabulary is ever kept.
 
-The logits of some hundred tokens at a time are made, turned into their own gradient in place, and multiplied on:
-nothing of size tokens × vocabulary is ever kept. States in bf16 have logits in bf16; sums over tokens are in the
-type of the weights.
+`FusedCrossEntropy` is what `loss.plain_cross_entropy` computes, for speed: the logits of a chunk are turned into their
+own gradient in place, and multiplied on. `Chunked` is any other loss of logits. States in bf16 have logits in bf16;
+sums over tokens are in the type of the weights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -74,3 +75,42 @@ class FusedCrossEntropy(torch.autograd.Function):
         of_states, of_weight, of_bias = ctx.saved_tensors
         scale = gradients[0]
         return of_states * scale, of_weight * scale, of_bias * scale, None, None
+
+
+class Chunked(torch.autograd.Function):
+    """(learnt, plain) sums of what `loss` says of the logits of a chunk, (M,V) for each of the `states` (M,D), and of
+    its target words (M), through an output layer (V,D) and (V)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        loss: Callable[[list[Tensor], Tensor], tuple[Tensor, Tensor]],
+        target: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        *states: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        near, near_bias = weight.detach().to(states[0].dtype), bias.detach().to(states[0].dtype)
+        of_states = [torch.empty_like(one) for one in states]
+        of_weight, of_bias = torch.zeros_like(weight), torch.zeros_like(bias)
+        learnt, plain = weight.new_zeros(()), weight.new_zeros(())
+        rows = max(1, CHUNK // (len(states) * len(weight)))
+        for begin in range(0, len(target), rows):
+            own = slice(begin, begin + rows)
+            pieces = [one[own] for one in states]
+            logits = [F.linear(piece, near, near_bias).to(weight.dtype).requires_grad_() for piece in pieces]
+            with torch.enable_grad():
+                value, likelihood = loss(logits, target[own])
+            for piece, of_piece, found in zip(pieces, of_states, torch.autograd.grad(value, logits), strict=True):
+                close = found.to(piece.dtype)
+                torch.mm(close, near, out=of_piece[own])
+                of_weight += torch.mm(close.T, piece)
+                of_bias += found.sum(0)
+            learnt += value.detach()
+            plain += likelihood.detach()
+        ctx.save_for_backward(of_weight, of_bias, *of_states)
+        return learnt, plain
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
+        return None, None, *(found * gradients[0] for found in ctx.saved_tensors)

@@ -41,7 +41,7 @@ class Job:
 
     def whole(self) -> Seq2Seq:
         """The translator's model, with the weights that were learnt so far. All processes call this together."""
-        gather(self.learnt, self.translator.model)
+        gather(self.learnt, self.translator.model, self.processes)
         return self.translator.model
 
     def stopping(self) -> bool:

@@ -40,14 +40,25 @@ def available() -> int | None:
     return max(0, min(found)) if found else None
 
 
-def address_space() -> int:
-    """Bytes of addresses left to this process under a limit of them (RLIMIT_AS); 0 where there is none."""
+def most_addresses() -> int | None:
+    """Bytes of addresses that this process may have (RLIMIT_AS); None where there is no limit."""
     try:
         import resource
     except ImportError:
-        return 0
+        return None
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return 0 if most == resource.RLIM_INFINITY else max(0, most - _status("VmSize"))
+    return None if most == resource.RLIM_INFINITY else most
+
+
+def peak_addresses() -> int:
+    """The most bytes of addresses that it has had since it began."""
+    return _status("VmPeak")
+
+
+def address_space() -> int:
+    """Bytes of addresses left to this process under a limit of them; 0 where there is none."""
+    most = most_addresses()
+    return 0 if most is None else max(0, most - _status("VmSize"))
 
 
 def on_device(device: torch.device) -> dict[str, float]:

@@ -46,9 +46,9 @@ class Meter:
         """Whether it is time to show the run again."""
         return time.monotonic() - self._shown > LIVELY
 
-    def look(self, last: int, left: dict[str, int], validation: int, end_window: bool) -> dict[str, float]:
-        """Numbers of the history, for a run of `last` updates of which so many validations and checkpoints are `left`,
-        the next validation after update `validation`."""
+    def look(self, ahead: int, left: dict[str, int], validation: int, end_window: bool) -> dict[str, float]:
+        """Numbers of the history, for a run with so many updates `ahead` and so many validations and checkpoints
+        `left`, the next validation in `validation` updates."""
         progress = self._progress
         self._shown = time.monotonic()
         seconds = max(self._shown - self._time, 1e-9)
@@ -56,10 +56,10 @@ class Meter:
         found = {
             "tokens_per_second": (progress.tokens - self._tokens) / seconds,
             "seconds": progress.seconds,
-            "done": progress.update / last,
-            "remaining": pace * (last - progress.update) + sum(n * self.took(what) for what, n in left.items()),
-            "next_validation": validation,
-            "validation_in": pace * (validation - progress.update),
+            "done": progress.update / (progress.update + ahead),
+            "remaining": pace * ahead + sum(n * self.took(what) for what, n in left.items()),
+            "next_validation": progress.update + validation,
+            "validation_in": pace * validation,
             **memory.on_device(self._device),
         }
         if end_window:

@@ -7,6 +7,7 @@ paper's equation 4: so the loss is still one of a target token, and α means wha
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch.nn import functional as F
 from ojak.batch import Batch
 from ojak.model.seam import Seq2Seq
 from ojak.text.vocabulary import PAD
-from ojak.train.fused import CHUNK
+from ojak.train.fused import Chunked
 from ojak.train.loss import Loss
 
 
@@ -31,58 +32,22 @@ def agreeing_cross_entropy(model: Seq2Seq, states: Tensor, target: Tensor, smoot
     """The loss of the decoder states (2B,T,D) of a batch that was taken `twice`, against its words (2B,T)."""
     layer, real = model.project, target != PAD
     first, second = states[real].chunk(2)
-    smoothed, plain = _Chunks.apply(  # type: ignore[no-untyped-call]
-        first, second, layer.weight, layer.bias, target[real].chunk(2)[0], smoothing, alpha
+    smoothed, plain = Chunked.apply(  # type: ignore[no-untyped-call]
+        partial(_of_logits, smoothing=smoothing, alpha=alpha),
+        target[real].chunk(2)[0],
+        layer.weight,
+        layer.bias,
+        first,
+        second,
     )
     return Loss(smoothed, plain.detach())
 
 
-def _of_logits(first: Tensor, second: Tensor, words: Tensor, smoothing: float, alpha: float) -> tuple[Tensor, Tensor]:
+def _of_logits(both: list[Tensor], words: Tensor, smoothing: float, alpha: float) -> tuple[Tensor, Tensor]:
     """What is learnt, and the mean negative log-likelihood, of the logits (M,V) of both times."""
-    logs = F.log_softmax(first, 1), F.log_softmax(second, 1)
+    logs = [F.log_softmax(one, 1) for one in both]
     true = torch.stack([log.gather(1, words.unsqueeze(1)).sum() for log in logs]).mean()
     level = torch.stack([log.mean(1).sum() for log in logs]).mean()
     # KL(p|q) + KL(q|p) = Σ (p - q) (log p - log q)
     apart = ((logs[0].exp() - logs[1].exp()) * (logs[0] - logs[1])).sum()
     return -(1 - smoothing) * true - smoothing * level + alpha / 4 * apart, -true
-
-
-class _Chunks(torch.autograd.Function):
-    """`_of_logits` of an output layer. Some hundred tokens after others have their gradient at once, so no tensor of
-    all tokens × vocabulary lives."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        first: Tensor,
-        second: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        target: Tensor,
-        smoothing: float,
-        alpha: float,
-    ) -> tuple[Tensor, Tensor]:
-        near, near_bias = weight.detach().to(first.dtype), bias.detach().to(first.dtype)
-        of_states = torch.empty_like(first), torch.empty_like(second)
-        of_weight, of_bias = torch.zeros_like(weight), torch.zeros_like(bias)
-        learnt, plain = weight.new_zeros(()), weight.new_zeros(())
-        rows = max(1, CHUNK // (2 * len(weight)))
-        for begin in range(0, len(target), rows):
-            own = slice(begin, begin + rows)
-            pieces = first[own], second[own]
-            logits = [F.linear(piece, near, near_bias).to(weight.dtype).requires_grad_() for piece in pieces]
-            with torch.enable_grad():
-                value, likelihood = _of_logits(logits[0], logits[1], target[own], smoothing, alpha)
-            for piece, of_piece, found in zip(pieces, of_states, torch.autograd.grad(value, logits), strict=True):
-                close = found.to(piece.dtype)
-                torch.mm(close, near, out=of_piece[own])
-                of_weight += torch.mm(close.T, piece)
-                of_bias += found.sum(0)
-            learnt += value.detach()
-            plain += likelihood.detach()
-        ctx.save_for_backward(*of_states, of_weight, of_bias)
-        return learnt, plain
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
-        return *(found * gradients[0] for found in ctx.saved_tensors), None, None, None

@@ -121,7 +121,7 @@ def _train(
     # in pieces no process could try alone.
     tried = progress.update > 0 and "batch_tokens" not in settings.get("train", {})
     if learnt is model and not tried:
-        recipe, (training, dev), smaller = fit(recipe, data, model, optimizer)
+        recipe, (training, dev), smaller = fit(recipe, data, model, optimizer, processes.size)
         budget = min(processes.gathered(recipe.train.batch_tokens))
         if budget < recipe.train.batch_tokens:
             recipe = with_budget(recipe, budget)
@@ -129,7 +129,8 @@ def _train(
     history: History = Unwritten()
     if processes.leads:
         files.write(run / "recipe.toml", write_toml(recipe))
-        if not begun.saved:
+        # A view that was chosen for a run since (`ojak align --choose`) stays, unless another is to learn.
+        if not begun.saved or any(name.startswith("alignment_") for name in begun.changed):
             head = Alignment(alignment_view(recipe), recipe.train.alignment_step) if training.aligned else None
             write_config(run / "model", recipe, source, target, head)
         history = History(run, progress.update if begun.saved else -1, shown)

@@ -69,22 +69,24 @@ def _go_back(job: Job) -> None:
             f"weights with a lower rate {STUCK} times. Look at the pairs that {job.run / 'history.jsonl'} names; then "
             "try a lower train.learning_rate, train.clip=1 or train.precision=fp32."
         )
-    came = checkpoint.put_weights_of_last_good(job.run, progress.stuck, job.translator.model, job.optimizer)
-    if came is not None:  # the whole model is only what was put back, or else what was validated last
-        scatter(job.translator.model, job.learnt)
+    good, damaged = checkpoint.last_good(job.run, progress.stuck) if job.processes.leads else (None, [])
+    name = job.processes.told(good.name if good else "")
+    if name:
+        checkpoint.put_back(job.run / "state" / name, job.translator.model, job.optimizer)
+        scatter(job.translator.model, job.learnt)  # without one the whole model is only what was validated last
     progress.in_a_row = 0
     progress.setbacks += 1
     progress.steady = 0
     progress.stuck += 1
     progress.slower *= SLOWER
-    weights = "the weights as they are" if came is None else f"the weights of update {came}"
+    weights = f"the weights of update {int(name)}" if name else "the weights as they are"
     job.history.write(
         "setback",
         progress.update,
         {
             "slower": progress.slower,
             "message": f"{IN_A_ROW} steps in a row were not finite; going on with {weights}, and from now on with "
-            f"{progress.slower:g} times the rate of the schedule",
+            f"{progress.slower:g} times the rate of the schedule{''.join(f'. {told}' for told in damaged)}",
         },
     )
 

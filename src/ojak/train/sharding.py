@@ -48,11 +48,11 @@ def in_pieces(model: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def gather(pieces: nn.Module, model: nn.Module) -> None:
+def gather(pieces: nn.Module, model: nn.Module, processes: Processes) -> None:
     """Puts the weights in pieces together in `model`, in every process, where they are not the same."""
     if pieces is not model:
         for there, here in zip(model.parameters(), pieces.parameters(), strict=True):
-            there.copy_(whole(here))
+            there.copy_(whole(here, processes))
 
 
 @torch.no_grad()
@@ -63,10 +63,21 @@ def scatter(model: nn.Module, pieces: nn.Module) -> None:
             own(there).copy_(own(piece(here, there)))
 
 
-def whole(tensor: Tensor) -> Tensor:
-    """All of a tensor. All processes ask together."""
+@torch.no_grad()
+def whole(tensor: Tensor, processes: Processes) -> Tensor:
+    """All of a tensor. All processes ask together.
+
+    Each has as many rows of it as the others, but for the last ones. (torch's `full_tensor` keeps books of what is on
+    its way, as long as the process lives. A second run in the same processes ended in it, very seldom, with memory
+    that was freed twice.)
+    """
     pieces = _pieces(tensor)
-    return tensor if pieces is None else pieces.full_tensor()
+    if pieces is None:
+        return tensor
+    mine, rows = pieces.to_local(), -(-len(pieces) // processes.size)
+    padded = mine.new_zeros(rows, *mine.shape[1:])
+    padded[: len(mine)] = mine
+    return processes.side_by_side(padded)[: len(pieces)]
 
 
 def own(tensor: Tensor) -> Tensor:

@@ -4,7 +4,9 @@ not.
 A GPU, and a limit on the address space, refuse memory with an error. Linux does not: it ends the process later. So on
 a CPU an eighth, a quarter and a half of a batch are tried before it, and the peak of each is foretold from those of
 the two before and compared with what is left. (For a Transformer of width 256 the peak of the whole was foretold to
-2 %; but when it was learnt from again it took up to 14 % more, as memory falls to pieces.)
+2 %; but when it was learnt from again it took up to 14 % more, as memory falls to pieces.) Addresses are foretold in
+the same way rather than tried: what was once refused them has lost many, which the heap keeps, and is refused smaller
+batches too.
 """
 
 from __future__ import annotations
@@ -56,10 +58,10 @@ class _Idle(torch.optim.SGD):
 
 
 def fit(
-    recipe: Recipe, data: Callable[[Recipe], Data], model: Seq2Seq, optimizer: torch.optim.Optimizer
+    recipe: Recipe, data: Callable[[Recipe], Data], model: Seq2Seq, optimizer: torch.optim.Optimizer, processes: int = 1
 ) -> tuple[Recipe, Data, str]:
-    """The recipe with a `train.batch_tokens` that fits into memory, the data of it, and what to tell if it was made
-    smaller. Weights, optimizer, gradients and random numbers are as before.
+    """The recipe with a `train.batch_tokens` that fits into the memory of one of so many `processes`, the data of it,
+    and what to tell if it was made smaller. Weights, optimizer, gradients and random numbers are as before.
 
     Raises OjakError when not even the longest pair fits alone.
     """
@@ -69,7 +71,7 @@ def fit(
         learn, look = training.epoch(0).heaviest(model.device), dev.heaviest(model.device)
         try:
             with _nothing_changed(model):
-                _try(recipe, Objective.of_run(recipe, training.aligned), model, optimizer, learn, look)
+                _try(recipe, Objective.of_run(recipe, training.aligned), model, optimizer, processes, learn, look)
         except _TooLarge as found:
             budget = recipe.train.batch_tokens
             longest = max(max(batch.source.shape[1], batch.target_in.shape[1]) for batch in (*learn, *look))
@@ -98,32 +100,41 @@ def _try(
     objective: Objective,
     model: Seq2Seq,
     optimizer: torch.optim.Optimizer,
+    processes: int,
     learn: Sequence[Batch],
     look: Sequence[Batch],
 ) -> None:
     """Learns from the batches and looks at others as training does, without a step. Raises _TooLarge."""
-    # What the optimizer will gather: two numbers for each weight, or three, when it takes its first step.
-    numbers = 3 if recipe.train.ema else 2
-    pending = [] if optimizer.state else [weight for weight in model.parameters() for _ in range(numbers)]
-    ceiling = _ceiling(model.device, sum(weight.nbytes for weight in pending))
-    try:
-        held = [torch.empty_like(weight) for weight in pending]
+    pending, looking = _pending(recipe, optimizer, processes)
+    with _refusals(0.5):
+        held = [torch.empty(size, dtype=torch.uint8, device=model.device) for size in pending]
         # Addresses that the trial leaves free are taken while it lasts; untouched, they cost nothing.
         held.append(torch.empty(int((1 - SPARE) * memory.address_space()), dtype=torch.uint8))
         with closing(Working(model, recipe.train)) as working:
             idle = _Idle(model.parameters(), lr=0.0)
             model.train()
+            limits = _limits(model.device, sum(pending))
             for batch in learn:
-                _watched(batch, ceiling, lambda part: update(working, [part], idle, 0.0, recipe.train, objective))
+                _watched(batch, limits, lambda part: update(working, [part], idle, 0.0, recipe.train, objective))
         idle.zero_grad()
         model.eval()
+        held += [torch.empty(size, dtype=torch.uint8, device=model.device) for size in looking]
+        limits = _limits(model.device, sum(pending) + sum(looking))
         for batch in look:
-            _watched(batch, ceiling, lambda part: _score(model, part))
+            _watched(batch, limits, lambda part: _score(model, part))
         del held
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or any(words in str(error).lower() for words in REFUSED):
-            raise _TooLarge(0.5, str(error).split("\n")[0] or "memory was refused") from None
-        raise
+
+
+def _pending(recipe: Recipe, optimizer: torch.optim.Optimizer, processes: int) -> tuple[list[int], list[int]]:
+    """Bytes that will be taken beside what the trial itself takes: while a run learns, and in a validation beside them.
+
+    Of every weight that learns the optimizer gathers two numbers, when it takes its first step, and its moving average;
+    a validation puts the average in the place of the weights, and keeps these. Of several processes each has a room for
+    the sums of the gradients, all the time.
+    """
+    sizes = [weight.nbytes for group in optimizer.param_groups for weight in group["params"]]
+    gathered = [] if optimizer.state else sizes * (3 if recipe.train.ema else 2)
+    return gathered + (sizes if processes > 1 else []), sizes if recipe.train.ema else []
 
 
 @torch.inference_mode()
@@ -131,33 +142,59 @@ def _score(model: Seq2Seq, batch: Batch) -> None:
     score(model, model(batch.source, batch.target_in).states, batch.target_out)
 
 
-def _watched(batch: Batch, ceiling: int | None, work: Callable[[Batch], object]) -> None:
+@contextmanager
+def _refusals(share: float) -> Iterator[None]:
+    """Raises _TooLarge, of which this share might fit, when memory is refused in the block."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if why := refusal(error):
+            raise _TooLarge(share, why) from None
+        raise
+
+
+def refusal(error: BaseException) -> str:
+    """What an error says of memory that was refused; empty if it is about something else."""
+    said = str(error).split("\n")[0]
+    if isinstance(error, MemoryError):
+        return said or "memory was refused"
+    return said if isinstance(error, RuntimeError) and any(words in str(error).lower() for words in REFUSED) else ""
+
+
+Limit = tuple[Callable[[], int], int]
+"""what tells how much was taken at most, and how much may be taken"""
+
+
+def _watched(batch: Batch, limits: Sequence[Limit], work: Callable[[Batch], object]) -> None:
     """Works on the batch, after parts of it have shown that it will fit. Raises _TooLarge."""
-    if ceiling is None:
-        work(batch)
-        return
-    seen: list[tuple[int, int]] = []  # pairs, and the most bytes held
-    for count in (8, 4, 2, 1):
+    seen: list[list[int]] = []  # pairs, and the most bytes by each of the limits
+    for count in (8, 4, 2, 1) if limits else (1,):
         part = batch.parts(count)[0]
         pairs = len(part.source)
-        if len(seen) > 1:
-            (few, small), (more, large) = seen[-2:]
-            each = (large - small) / max(1, more - few)
-            if large + each * (pairs - more) > ceiling:
-                fits = (more + (ceiling - large) / each) / len(batch.source)
-                raise _TooLarge(min(0.9, max(0.1, fits)), MORE)
+        for kind, (_, most) in enumerate(limits, 1):
+            if len(seen) > 1:
+                (few, small), (more, large) = ((one[0], one[kind]) for one in seen[-2:])
+                each = (large - small) / max(1, more - few)
+                if large + each * (pairs - more) > most:
+                    fits = (more + (most - large) / each) / len(batch.source)
+                    raise _TooLarge(min(0.9, max(0.1, fits)), MORE)
         memory.forget_peak()
-        work(part)
-        seen.append((pairs, memory.peak()))
-        if seen[-1][1] > ceiling:
-            raise _TooLarge(0.5, MORE)
+        with _refusals(0.5 / count):
+            work(part)
+        seen.append([pairs, *(taken() for taken, _ in limits)])
+        if any(taken > most for taken, (_, most) in zip(seen[-1][1:], limits, strict=True)):
+            raise _TooLarge(0.5 / count, MORE)
 
 
-def _ceiling(device: torch.device, pending: int) -> int | None:
-    """The most bytes that this process may hold, where nobody refuses them; None where an error does, or if unknown."""
-    left = memory.available() if device.type == "cpu" else None
-    left = None if left is None else left // neighbours()
-    return None if left is None else memory.resident() + int(SPARE * left) - pending
+def _limits(device: torch.device, pending: int) -> list[Limit]:
+    """Of a CPU: how much memory nobody refuses and the system has, and how many addresses, which are refused."""
+    found: list[Limit] = []
+    if device.type == "cpu":
+        if (left := memory.available()) is not None:
+            found.append((memory.peak, memory.resident() + int(SPARE * (left // neighbours())) - pending))
+        if (most := memory.most_addresses()) is not None:
+            found.append((memory.peak_addresses, most))
+    return found
 
 
 @contextmanager

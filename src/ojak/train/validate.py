@@ -68,7 +68,10 @@ def validate(translator: Translator, dev: Dev, recipe: Recipe, processes: Proces
     count = min(recipe.train.dev_sentences, len(dev.pairs))
     shown = [dev.pairs[place * len(dev.pairs) // count] for place in range(count)]
     greedy = recipe.search.model_copy(update={"beam": 1, "n_best": 1})
-    mine = [translation.text for translation in translator.translate([p.source for p in shown[processes.mine]], greedy)]
+    asked = [pair.source for pair in shown[processes.mine]]
+    # Of weights that have run away no word is likelier than another: nothing can be found.
+    lost = math.isnan(float(total))
+    mine = [""] * len(asked) if lost else [found.text for found in translator.translate(asked, greedy)]
     parts = processes.gathered((float(total), tokens, mine))
     found = [parts[place % processes.size][2][place // processes.size] for place in range(count)]
     references = [pair.target for pair in shown]

@@ -168,7 +168,8 @@ class Translator(Maker):
         words: bool = False,
     ) -> Map:
         """Which source words each target word came from, by one view: weights, norms, rollout, occlusion, gradient or
-        integrated; with a note of how far the others agree. See `Inside.map` for the rest."""
+        integrated; with a note of how far the others agree, integrated gradients aside, which take long. See
+        `Inside.map` for the rest."""
         opened = self.inside(text, target)
         return opened.compared(opened.map(view, layer, head, words), words=words)[0]
 

@@ -1,0 +1,88 @@
+"""Small data: what each step of the recipe for small corpora gains (Sennrich and Zhang 2019), three seeds a step.
+
+    python benchmarks/small.py [CORPUS/STEP/SEED …]      such as tatoeba/2-vocabulary/1; one thread a run
+
+The corpora are the first 5,000 pairs of `ende_tatoeba`, English to German, and all of `enko_talk`, English to Korean.
+Steps lie one over another: the recipe of a step is recipes/small/base.toml with all steps up to it over it. Writes
+benchmarks/results/small-CORPUS-STEP-SEED.json with scores on the validation set, by which steps are chosen, and on the
+test set. A training that was cut off goes on where it was, and what is done is not done again.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from common import RESULTS, ROOT, data, keep, machine, run_figures
+
+import ojak
+from ojak.config import merge, read_toml
+from ojak.corpus.write import write_pairs
+from ojak.evaluate.report import evaluate
+
+RECIPES = ROOT / "recipes" / "small"
+CORPORA = {"tatoeba": ("ende_tatoeba", "de", 5000), "talk": ("enko_talk", "ko", None)}
+"""set, target language, and how many of its pairs are learnt from"""
+STEPS = ["base", *sorted(path.stem for path in RECIPES.glob("[0-9]*.toml"))]
+SEEDS = ("1", "2", "3")
+
+
+def result(corpus: str, step: str, seed: str) -> str:
+    """The name of a result file."""
+    return f"small-{corpus}-{step}-{seed}"
+
+
+def settings(step: str) -> dict[str, Any]:
+    """The recipe of a step."""
+    found: dict[str, Any] = {}
+    for name in STEPS[: STEPS.index(step) + 1]:
+        merge(found, read_toml(RECIPES / f"{name}.toml"))
+    return found
+
+
+def learnt_from(corpus: str) -> Path:
+    """The pairs that a corpus has for training, in a file."""
+    name, _, count = CORPORA[corpus]
+    path = ROOT / "runs" / "small" / f"{corpus}.tsv"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_pairs(path, ojak.read_pairs([data(f"{name}.train.tsv.gz")])[:count])
+    return path
+
+
+def main(names: list[str]) -> None:
+    wanted = [name.split("/") for name in names] or [list(one) for one in product(CORPORA, STEPS, SEEDS)]
+    for corpus, step, seed in wanted:
+        if not names and (RESULTS / f"{result(corpus, step, seed)}.json").is_file():
+            continue
+        name, target, _ = CORPORA[corpus]
+        recipe = settings(step)
+        files = {"pairs": [str(learnt_from(corpus))], "dev": [data(f"{name}.dev.tsv.gz")]}
+        merge(recipe, {"seed": int(seed), "data": {**files, "source": "en", "target": target}, "train": {"threads": 1}})
+        run = ROOT / "runs" / "small" / f"{corpus}-{step}-{seed}"
+        begun = (run / "recipe.toml").exists()
+        ojak.train_run({} if begun else recipe, run, resume=begun)
+        translator = ojak.load(run)
+        sets = {part: ojak.read_pairs([data(f"{name}.{part}.tsv.gz")]) for part in ("dev", "test")}
+        tests = {part: evaluate(translator, pairs).as_dict() for part, pairs in sets.items()}
+        keep(
+            result(corpus, step, seed),
+            {
+                "command": f"python benchmarks/small.py {corpus}/{step}/{seed}",
+                "machine": machine(),
+                "seed": int(seed),
+                "threads": 1,
+                "tests": tests,
+                **run_figures(run),
+            },
+        )
+        for part, report in tests.items():
+            print(
+                corpus, step, seed, part, *(f"{one['name']} {one['score']:.2f}" for one in report["scores"]), flush=True
+            )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
