@@ -671,6 +671,11 @@ def alignments() -> list[str]:
         "Does each step gain?",
         "",
         *[line for what in ALIGNING for line in gains(found, *what)],
+        *[
+            f"- {pair}: in {doubt:.1%} of 2,000 resamples of the lines the last stage is not better than eflomal"
+            for pair, result in found.items()
+            if (doubt := result.get("resamples in which it is not better than eflomal")) is not None
+        ],
         "",
         "How far each stage of the models was trained, on sentences in both orders:",
         "",
