@@ -44,5 +44,5 @@ $(STAMP): pyproject.toml constraints.txt
 	    echo "Ojak needs Python 3.11 or newer, but '$(PYTHON)' is not: make install PYTHON=python3.11" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "making .venv" && $(PYTHON) -m venv .venv; }
 	@echo "installing torch" && $(PIP) "$$(grep '^torch==' constraints.txt)"
-	@echo "installing ojak[dev,korean,png]" && $(PIP) -e '.[dev,korean,png]'
+	@echo "installing ojak[dev,korean,png,fast]" && $(PIP) -e '.[dev,korean,png,fast]'
 	@touch $@

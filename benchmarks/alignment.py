@@ -27,8 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from alignment_text import gold_lines, joined, links_file, near, pairs_file, raw_lines
-from common import ROOT, data, keep, machine
-from training import PEERS
+from common import PEERS, ROOT, data, keep, machine
 
 import ojak
 from ojak import files

@@ -11,10 +11,19 @@ from typing import Any
 from ojak import files
 from ojak.commands.doctor import machine
 
-__all__ = ["RESULTS", "ROOT", "data", "keep", "machine", "run_figures"]
+__all__ = ["PEERS", "QUIET", "RESULTS", "ROOT", "data", "keep", "machine", "python", "run_figures"]
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+PEERS = Path(os.environ.get("OJAK_PEERS", Path.home() / ".cache" / "ojak-peers"))
+"""where the peers' environments are; benchmarks/peers/README.md tells how to make them"""
+QUIET = 15.0
+"""a measurement counts if other processes took less than this, in percent of a core"""
+
+
+def python(environment: str) -> Path:
+    """The interpreter of a peer's environment, or this one."""
+    return PEERS / environment / "bin" / "python" if environment else Path(sys.executable)
 
 
 def data(name: str) -> str:

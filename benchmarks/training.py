@@ -17,17 +17,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from common import ROOT, keep, machine
+from common import QUIET, ROOT, keep, machine, python
 from peers import work
 
-PEERS = Path(os.environ.get("OJAK_PEERS", Path.home() / ".cache" / "ojak-peers"))
 THREADS = "2"
 MALLOC = "glibc.malloc.mmap_threshold=2147483647:glibc.malloc.trim_threshold=8589934592"
-QUIET = 15.0
-"""a measurement counts if other processes took less than this, in percent of a core"""
 
 TRANSFORMER = ["model.positions=sinusoid", "model.norm=post", "model.dropout=0.1"]
 DEFAULT = ["model.dropout=0.1"]
@@ -74,11 +70,6 @@ CONTENDERS: dict[str, tuple[str, str, list[str], bool]] = {
     "recurrent/JoeyNMT LSTM": ("joeynmt", "command_line.py", ["joeynmt", "lstm"], False),
     "recurrent/OpenNMT-py LSTM": ("onmt", "command_line.py", ["opennmt", "lstm"], False),
 }
-
-
-def python(environment: str) -> Path:
-    """The interpreter of a peer's environment, or this one."""
-    return PEERS / environment / "bin" / "python" if environment else Path(sys.executable)
 
 
 def once(name: str, seconds: float) -> dict[str, Any] | None:

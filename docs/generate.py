@@ -153,7 +153,7 @@ def pages() -> dict[Path, str]:
     """Every generated page, as it must be."""
     made = {"commands": commands(), "configuration": configuration(), "results": tables.results()}
     texts = {ROOT / "docs" / f"{name}.md": f"{NOTE}\n{text}\n" for name, text in made.items()}
-    return texts | {ROOT / "docs" / path: text + "\n" for path, text in tables.speed_pictures().items()}
+    return texts | {ROOT / "docs" / path: text + "\n" for path, text in tables.drawn().items()}
 
 
 def stale() -> list[Path]:

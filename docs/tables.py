@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -17,16 +15,26 @@ import korean as korean_benchmark  # noqa: E402
 import lineage as lineage_benchmark  # noqa: E402
 import multi30k as multi30k_benchmark  # noqa: E402
 import small as small_benchmark  # noqa: E402
+from cells import (  # noqa: E402
+    MISSING,
+    REPORT,
+    TRAINING,
+    ReportDict,
+    Result,
+    comment,
+    label_table,
+    made_by,
+    read,
+    report_cells,
+    report_signatures,
+    scores,
+    table,
+    training,
+)
+from decoding_tables import decoding, decoding_pictures  # noqa: E402
+from pareto_tables import pareto, pareto_pictures  # noqa: E402
 
 from ojak.look import charts  # noqa: E402
-
-RESULTS = ROOT / "benchmarks" / "results"
-MISSING = "not measured yet"
-
-Result = dict[str, Any]
-"""a result file"""
-ReportDict = dict[str, Any]
-"""what `ojak evaluate --json` prints"""
 
 
 def results() -> str:
@@ -337,10 +345,9 @@ def attribution() -> list[str]:
 def parallel() -> list[str]:
     """Training on two processes beside one."""
     lines = ["## Training on several processes", ""]
-    path = RESULTS / "parallel.json"
-    if not path.exists():
+    result = read("", ["parallel"]).get("parallel")
+    if result is None:
         return [*lines, MISSING]
-    result = json.loads(path.read_text(encoding="utf-8"))
     found = result["contenders"]
     names = ("one process, one thread", "one process, two threads")
     one, threads = ([each["tokens_per_second"] for each in found[name]["rounds"]] for name in names)
@@ -488,6 +495,11 @@ def speed() -> list[str]:
         "products are a small part of the time, and passes over the activations, which wait for memory, the rest.",
         *made_by({"training": result}, {}),
     ]
+
+
+def drawn() -> dict[str, str]:
+    """All charts of figures, by file."""
+    return speed_pictures() | decoding_pictures() | pareto_pictures()
 
 
 SPEED_PICTURES = {kind: f"pictures/speed-{kind}.svg" for kind in ("transformer", "recurrent")}
@@ -722,6 +734,8 @@ TABLES = (
     multi30k,
     small,
     speed,
+    decoding,
+    pareto,
     objectives,
     parallel,
     searching,
@@ -732,93 +746,3 @@ TABLES = (
     packing,
     faults,
 )
-
-
-# What tables share
-
-
-TRAINING = ["parameters", "minutes", "tokens/s"]
-REPORT = ["pairs", "perplexity", "BLEU", "chrF", "chrF++", "TER"]
-NAMES = {"BLEU": "BLEU", "chrF2": "chrF", "chrF2++": "chrF++", "TER": "TER"}
-"""sacreBLEU's names of scores, and ours"""
-
-
-def read(prefix: str, names: Iterable[str]) -> dict[str, Result]:
-    """The result files that there are, by name, in the order of the names."""
-    paths = {name: RESULTS / f"{prefix}{name}.json" for name in names}
-    return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.exists()}
-
-
-def comment(path: str) -> str:
-    """The first line of a recipe, which says what it is."""
-    return (ROOT / path).read_text(encoding="utf-8").split("\n")[0].removeprefix("# ")
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a Markdown table."""
-    escaped = [[cell.replace("|", "\\|").replace("<", "\\<") for cell in row] for row in rows]
-    lines = [header, ["---"] * len(header), *escaped]
-    return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def scores(report: ReportDict) -> dict[str, float]:
-    return {score["name"]: score["score"] for score in report["scores"]}
-
-
-def training(result: Result) -> list[str]:
-    """The cells of TRAINING."""
-    speed = f"{round(result['tokens_per_second'], -2):,.0f}"
-    return [f"{result['parameters'] / 1e6:.1f} M", f"{result['minutes']:.0f}", speed]
-
-
-def report_cells(report: ReportDict) -> list[str]:
-    """The cells of REPORT."""
-    found = scores(report)
-    return [f"{report['pairs']:,}", f"{report['perplexity']:.2f}", *(f"{found[name]:.1f}" for name in NAMES)]
-
-
-def label_table(title: str, columns: Mapping[str, ReportDict]) -> list[str]:
-    """BLEU and chrF of each label (rows) in each report (columns); nothing if no report has labels."""
-    labels = sorted({label for report in columns.values() for label in report["by_label"]})
-    if not labels:
-        return []
-    rows = []
-    for label in labels:
-        row = [label]
-        for report in columns.values():
-            found = scores({"scores": report["by_label"].get(label, [])})
-            row.append(f"{found['BLEU']:.1f} / {found['chrF2']:.1f}" if found else "")
-        rows.append(row)
-    return ["", f"{title}:", "", *table(["Label", *columns], rows)]
-
-
-def report_signatures(reports: Mapping[str, ReportDict], *names: str) -> dict[str, list[tuple[str, str]]]:
-    """For each score (or those of these names) its signature in each named report."""
-    found: dict[str, list[tuple[str, str]]] = {NAMES[name]: [] for name in names or NAMES}
-    for where, report in reports.items():
-        for score in report["scores"]:
-            if NAMES[score["name"]] in found:
-                found[NAMES[score["name"]]].append((where, score["signature"]))
-    return found
-
-
-def made_by(found: Mapping[str, Result], signatures: Mapping[str, list[tuple[str, str]]]) -> list[str]:
-    """How the numbers came about: signatures, commands, machine, seed, threads, versions."""
-    if not found:
-        return []
-    facts = {f"Signature of {name}": values for name, values in signatures.items()}
-    for key in ("machine", "seed", "threads", "versions"):
-        facts[key.capitalize()] = [(name, str(result[key])) for name, result in found.items() if key in result]
-    lines = [line for name, values in facts.items() for line in fact(name, values)]
-    commands = dict.fromkeys(result["command"] for result in found.values())
-    return ["", *lines, "", "```sh", *commands, "```"]
-
-
-def fact(name: str, values: list[tuple[str, str]]) -> list[str]:
-    """A line for each different value, with where it holds if there is more than one."""
-    places: dict[str, list[str]] = {}
-    for where, value in values:
-        places.setdefault(value, []).append(where)
-    if len(places) < 2:
-        return [f"- {name}: `{value}`" for value in places]
-    return [f"- {name} ({', '.join(dict.fromkeys(where))}): `{value}`" for value, where in places.items()]

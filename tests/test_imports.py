@@ -27,6 +27,7 @@ LAYERS: list[tuple[str, ...]] = [
     ),
     ("ojak.corpus", "ojak.evaluate.metrics", "ojak.batch", "ojak.evaluate"),
     ("ojak.model",),
+    ("ojak.compiled",),
     ("ojak.search",),
     ("ojak.attribution",),
     ("ojak.translate",),
@@ -124,7 +125,15 @@ def test_the_top_module_imports_its_names_when_asked_only() -> None:
 def test_architectures_are_named_in_one_place() -> None:
     naming = {one.of for one in ALL if one.what in ("ojak.model.recurrent", "ojak.model.transformer")}
     # What an engine or a layout of others is made from is told by the Transformer itself.
-    assert naming - {"ojak.export.ctranslate2", "ojak.export.marian"} == {"ojak.model.build"}
+    about = {"ojak.export.ctranslate2", "ojak.export.marian", "ojak.compiled"}
+    about |= {"ojak.compiled.transformer", "ojak.compiled.recurrent"}
+    assert naming - about == {"ojak.model.build"}
+
+
+def test_what_compiles_is_imported_when_a_model_is_compiled_only() -> None:
+    for one in ALL:
+        if one.what.startswith("ojak.compiled.") and not one.of.startswith("ojak.compiled."):
+            assert one.of == "ojak.compiled" and one.within, f"{one.of}:{one.line} imports {one.what}"
 
 
 def test_no_architecture_knows_another() -> None:
@@ -201,7 +210,9 @@ def test_only_declared_packages_are_imported() -> None:
         top = one.what.split(".")[0]
         if top not in standard and top != "ojak":
             assert top in names, f"{one.of}:{one.line} imports {top}, which pyproject.toml does not name"
-            assert top in hard or one.within, f"{one.of}:{one.line}: {top} is optional and must be imported when needed"
+            # All of `ojak.compiled` but its face is imported when a model is compiled.
+            within = one.within or one.of.startswith("ojak.compiled.")
+            assert top in hard or within, f"{one.of}:{one.line}: {top} is optional and must be imported when needed"
 
 
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "torch.save", "torch.load", "sys.exit", "os._exit"}

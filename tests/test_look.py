@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ojak.errors import StorageError, UseError
-from ojak.look import figures, fonts, labels, scale
+from ojak.look import charts, figures, fonts, labels, scale
 from ojak.maps import Heads, Map
 from ojak.result import Alternative, Translation
 from ojak.words import word_starts
@@ -635,3 +635,27 @@ def test_hostile_tokens_stay_text_on_the_page_of_heads() -> None:
 
     assert page_of(page(HOSTILE)).elements == page_of(page(("a", "b"))).elements
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e]", page(HOSTILE))
+
+
+POSITIVE = st.floats(1e-3, 1e6)
+
+
+@given(st.lists(st.tuples(POSITIVE, st.floats(0, 100)), min_size=1, max_size=12))
+def test_the_front_is_what_no_other_place_beats_in_both(places: list[tuple[float, float]]) -> None:
+    front = charts.front(places)
+    beaten = {one for one in places for x, y in places if (x, y) != one and x >= one[0] and y >= one[1]}
+    assert front == sorted(set(places) - beaten)
+
+
+@given(st.lists(st.tuples(POSITIVE, st.floats(0, 100)), min_size=1, max_size=12))
+def test_scattered_places_lie_within_their_axes(places: list[tuple[float, float]]) -> None:
+    said = [f"<{number}>" for number in range(len(places))]
+    points = charts.Points("one & other", [x for x, _ in places], [y for _, y in places], said)
+    root = ET.fromstring(charts.scatter("A title", [points], "across", "up"))
+    marks = [path for path in root.iter(f"{SVG}path") if path.find(f"{SVG}title") is not None]
+    assert len(marks) == len(places)
+    rules = list(root.iter(f"{SVG}line"))
+    left, right = min(float(rule.get("x1", 0)) for rule in rules), max(float(rule.get("x2", 0)) for rule in rules)
+    for mark, (x, y), name in zip(marks, places, said, strict=True):
+        assert mark.findtext(f"{SVG}title") == f"one & other, {name}: {x:,.1f}, {y:.1f}"
+        assert left - 4.2 <= float(str(mark.get("d"))[1:].split()[0]) <= right + 0.2

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from ojak.batch import sources
 from ojak.config import SearchConfig
 from ojak.model.seam import Decoded, Memory, Seq2Seq, State
-from ojak.search import Hypothesis, search
+from ojak.search import Hypothesis, loop, search
+from ojak.search.processors import processors
 from ojak.text.vocabulary import BOS, EOS, PAD, UNK
 
 A, B, C = 4, 5, 6
@@ -273,6 +274,26 @@ def test_the_search_takes_greedy_for_a_beam_of_one_and_cuts_to_n_best() -> None:
         (found,) = search(model, source([A]), settings(beam=4, n_best=count))
         assert len(found) == count
     assert found[0].attention is None
+
+
+@given(tables, tables, st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([1, 2, 3, 5]), st.integers(2, 8))
+@examples(deadline=None, max_examples=40)
+def test_the_best_words_are_enough(
+    one: dict[str, dict[str, float]], other: dict[str, dict[str, float]], alpha: float, width: int, longest: int
+) -> None:
+    """Where nothing asks for the whole distribution, the search takes the best words alone; it finds what it finds when
+    something does, such as a processor that changes nothing."""
+    model = Table(one, other, max_length=longest)
+    config = settings(beam=width, n_best=width, length_penalty=alpha).model_copy(update={"cut_loops": True})
+    sources = source([A, B], [B], [C, A, A, B])
+    found = search(model, sources, config, attend=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "processors", lambda *asked: [*processors(*asked), lambda shaped, words, live: None])
+        whole = search(model, sources, config, attend=True)
+    for narrow, wide in zip(found, whole, strict=True):
+        assert [text(hypothesis) for hypothesis in narrow] == [text(hypothesis) for hypothesis in wide]
+        assert [hypothesis.token_scores for hypothesis in narrow] == [hypothesis.token_scores for hypothesis in wide]
+        assert [hypothesis.ending for hypothesis in narrow] == [hypothesis.ending for hypothesis in wide]
 
 
 class Untied(Table):

@@ -68,6 +68,10 @@ def parser() -> argparse.ArgumentParser:
     translate.add_argument("--warnings", action="store_true", help="tell on standard error what is doubtful")
     translate.add_argument("--json", action="store_true", help="print each translation as a line of JSON")
     translate.add_argument("--attention", action="store_true", help="with --json: tell where the model looked")
+    _precision(translate)
+    translate.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="threads that translate side by side (one a core)"
+    )
     _search(translate)
 
     score = verbs.add_parser("score", help="print the log-probability of each given translation")
@@ -186,6 +190,23 @@ def parser() -> argparse.ArgumentParser:
         "--frequent", type=int, default=200, metavar="N", help="target words that may always be said (200)"
     )
 
+    distill = verbs.add_parser(
+        "distill", help="write pairs of sources and what a model makes of them, for a smaller one to learn from"
+    )
+    _run(distill)
+    distill.add_argument("pairs", nargs="+", metavar="PAIRS", help="files of sentence pairs")
+    distill.add_argument(
+        "--out", required=True, metavar="FILE", help=".tsv, .csv or .jsonl, packed or not; what was cut off goes on"
+    )
+    distill.add_argument("--reverse", action="store_true", help="the files hold the target first")
+    distill.add_argument("--with-originals", action="store_true", help="write each pair too, before its distilled one")
+    distill.add_argument(
+        "--closest",
+        choices=("bleu", "chrf"),
+        help="of the n best (--n-best; default: the whole beam) take the one most like the target",
+    )
+    _search(distill)
+
     average = verbs.add_parser("average", help="make one model of the mean of several sets of weights")
     average.add_argument(
         "runs", nargs="+", metavar="RUN", help="runs, model directories, or checkpoints and files of weights in runs"
@@ -290,8 +311,18 @@ def _device(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
 
 
+def _precision(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--precision",
+        default="auto",
+        choices=("auto", "exact", "fp32", "bf16", "int8"),
+        help="what a CPU multiplies; exact: PyTorch's fp32, the others need ojak[fast] (fp32 where there is that)",
+    )
+
+
 def _measuring(verb: argparse.ArgumentParser) -> None:
     _device(verb)
+    _precision(verb)
     verb.add_argument("--reverse", action="store_true", help="the files hold the target first")
     verb.add_argument("--json", action="store_true", help="print one JSON object")
     verb.add_argument("--html", metavar="FILE", help="write a page with plots and all sentences, which works offline")

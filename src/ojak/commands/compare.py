@@ -17,5 +17,5 @@ def run(args: argparse.Namespace) -> int:
             "alone: ojak evaluate."
         )
     chance = Chance(args.resamples, args.trials, args.seed)
-    tell(args, measured(args, opened(args.systems, args.device), chance))
+    tell(args, measured(args, opened(args.systems, args.device, args.precision), chance))
     return 0

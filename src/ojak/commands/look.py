@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         raise UseError("There must be a sentence to look at, but it is empty; give one.")
     for path in args.out:  # a wrong name is told before anything is worked out
         figures.ending(Path(path))
-    translator = load(args.run, args.device, args.ensemble)
+    translator = load(args.run, args.device, args.ensemble, "exact")
     config = searching(args, translator)
     shown, others = _shown(args, translator, config)
     found = shown.translation if isinstance(shown, Map) else shown

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ojak import files
 from ojak.commands.common import directed_pairs, located, searching
+from ojak.compiled import Precision
 from ojak.corpus.faults import Notes
 from ojak.corpus.layout import Layout
 from ojak.corpus.pair import Pair
@@ -35,7 +36,7 @@ class Named:
     maker: Maker | None
 
 
-def opened(words: Sequence[str], device: str, ensemble: Sequence[str] = ()) -> list[Named]:
+def opened(words: Sequence[str], device: str, precision: Precision, ensemble: Sequence[str] = ()) -> list[Named]:
     """The systems that words name, `PATH` or `NAME=PATH`. Raises UseError or ModelError for what is none."""
     split = [_name(word) for word in words]
     paths = [path for _, path in split]
@@ -43,7 +44,7 @@ def opened(words: Sequence[str], device: str, ensemble: Sequence[str] = ()) -> l
     if ensemble and paths[0].is_file():
         raise UseError(f"An ensemble is of models, but {paths[0]} is a file. Name runs.")
     return [
-        Named(name, path, None if path.is_file() else load(path, device, ensemble))
+        Named(name, path, None if path.is_file() else load(path, device, ensemble, precision))
         for name, path in zip(names, paths, strict=True)
     ]
 

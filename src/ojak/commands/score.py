@@ -21,7 +21,7 @@ from ojak.translate import Maker, load
 def run(args: argparse.Namespace) -> int:
     """Prints a line for each pair: the log-probability (natural logarithm) of its target, end of sentence included."""
     hypotheses = read_lines(Path(args.hypotheses)) if args.hypotheses else None
-    translator = load(args.run, args.device)
+    translator = load(args.run, args.device, precision="exact")
     pairs = turned_pairs(args, translator)
     if hypotheses is not None and len(hypotheses) != len(pairs):
         raise UseError(

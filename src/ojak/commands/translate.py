@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
             f"A stream is the plain text of one translation, so --stream goes with none of {', '.join(others)} and "
             f"{last}."
         )
-    maker = load(args.run, args.device, args.ensemble)
+    maker = load(args.run, args.device, args.ensemble, args.precision, args.workers)
     search = searching(args, maker)
     glossary = Glossary.read(args.glossary) if args.glossary else None
     prefixes = list(read_lines(Path(args.prefixes))) if args.prefixes else None

@@ -43,6 +43,16 @@ class Series:
         return None if low is None or high is None else (low, high)
 
 
+@dataclass(frozen=True)
+class Points:
+    """Places of one kind in a plane, each with a name."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    said: Sequence[str]
+
+
 def bars(title: str, values: Mapping[str, float], ours: Sequence[str]) -> str:
     """Horizontal bars with their values, longest first; those named in `ours` stand out."""
     ordered = sorted(values.items(), key=lambda item: -item[1])
@@ -149,6 +159,48 @@ def rows(title: str, names: Sequence[str], series: Sequence[Series], below: Sequ
     return _svg(title, width, bottom + 26, parts)
 
 
+def scatter(title: str, points: Sequence[Points], across: str, up: str, digits: int = 1) -> str:
+    """Places in a plane whose x is on a logarithmic scale, where more is better both ways; a line joins those that no
+    other beats in both (the Pareto front). `across` and `up` name the axes. All x must be above 0."""
+    width, left = 620.0, 46.0
+    series = [Series(one.name, one.y) for one in points]
+    legend, top = _legend(series, width, 34.0)
+    top += 22
+    bottom = top + 1.4 * _TALL
+    ticks, marks = _ticks(series), _powers([x for one in points for x in one.x])
+    low, high = ticks[0], ticks[-1]
+    first, last = math.log(marks[0]), math.log(marks[-1])
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        share = (math.log(x) - first) / (last - first)
+        return left + share * (width - left - 16), bottom - (y - low) / (high - low) * (bottom - top)
+
+    parts = [_text(8, 20, title, 14, bold=True), *legend, _text(8, top - 8, up, 11, "start", _SOFT)]
+    for tick in ticks:
+        y = at(marks[0], tick)[1]
+        parts += [_rule(left, y, width - 16, y), _text(left - 6, y + 4, f"{tick:g}", 11, "end", _SOFT)]
+    for mark in marks:
+        x = at(mark, low)[0]
+        parts += [_rule(x, top, x, bottom), _text(x, bottom + 16, f"{mark:,g}", 11, "middle", _SOFT)]
+    best = [at(x, y) for x, y in front([place for one in points for place in zip(one.x, one.y, strict=True)])]
+    path = " ".join(f"{_n(x)},{_n(y)}" for x, y in best)
+    parts.append(f'<polyline points="{path}" fill="none" class="rule" stroke="#d5dae2" stroke-width="3"/>')
+    for number, one in enumerate(points):
+        for x, y, said in zip(one.x, one.y, one.said, strict=True):
+            parts.append(_mark(*at(x, y), number, f"{one.name}, {said}: {x:,.{digits}f}, {y:.{digits}f}"))
+    parts.append(_text(left, bottom + 32, across, 11, "start", _SOFT))
+    return _svg(title, width, bottom + 40, parts)
+
+
+def front(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The places (x, y) that no other reaches in both, from the least x to the most."""
+    found: list[tuple[float, float]] = []
+    for x, y in sorted(places, reverse=True):
+        if not found or y > found[-1][1]:
+            found.append((x, y))
+    return found[::-1]
+
+
 def swatch(number: int) -> str:
     """The mark of a series, to stand in a line of text."""
     return f'<svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true">{_mark(7, 7, number)}</svg>'
@@ -184,6 +236,16 @@ def _ticks(series: Sequence[Series]) -> list[float]:
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
     first, last = math.floor(least / step + 1e-9), math.ceil(most / step - 1e-9)
     return [round(number * step, 10) for number in range(first, last + 1)]
+
+
+def _powers(values: Sequence[float]) -> list[float]:
+    """1, 2 and 5 times powers of ten, from below the least value to above the greatest."""
+    least, most = min(values), max(values)
+    low, high = math.floor(math.log10(least)), math.ceil(math.log10(most))
+    every = [factor * 10.0**power for power in range(low - 1, high + 1) for factor in (1, 2, 5)]
+    first = max(place for place, value in enumerate(every) if value <= least)
+    last = next(place for place, value in enumerate(every) if value >= most and place > first)
+    return every[first : last + 1]
 
 
 def _said(one: Series, name: str, place: int, value: float, digits: int) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ojak.errors import UseError
 from ojak.model.folder import Loaded
-from ojak.model.seam import Decoded, Memory, Seq2Seq, State
+from ojak.model.seam import Decoded, Memory, Output, Seq2Seq, State
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ class Ensemble(Seq2Seq):
         """Log-probabilities, which are logits too."""
         return self._mean([member.output for member in self.members], states)
 
-    def outputs(self, words: Tensor) -> Callable[[Tensor], Tensor]:
+    def outputs(self, words: Tensor | None = None) -> Output:
         layers = [member.outputs(words) for member in self.members]
-        return lambda states: self._mean(layers, states)
+        return Output(lambda states: self._mean(layers, states))
 
     def _mean(self, layers: Sequence[Callable[[Tensor], Tensor]], states: Tensor) -> Tensor:
         parts = zip(layers, states.split(self.widths, -1), strict=True)

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from ojak.config import ModelConfig
 from ojak.model.dropout import Masks
 from ojak.model.embedding import Embedding
+from ojak.text.vocabulary import BOS, EOS, PAD, UNK
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,51 @@ class Decoded:
     """(N,T,K,S), or None when it was not asked for; K is 1 where one view was named"""
 
 
+NEVER = (PAD, UNK, BOS)
+"""what cannot stand in a target; their share of the probability is not given to others"""
+
+
+@dataclass(frozen=True)
+class Likeliest:
+    """The C words that are likeliest to come next in each row, of those that can stand in a target, best first."""
+
+    scores: Tensor
+    """(N,C), log-probabilities"""
+    words: Tensor
+    """(N,C)"""
+    end: Tensor
+    """(N), the log-probability of EOS, whether it is among them or not"""
+
+
+class Output:
+    """An output layer, of all words or of a shortlist: from states (…,D) to logits (…,V)."""
+
+    def __init__(self, layer: Callable[[Tensor], Tensor]) -> None:
+        self._layer = layer
+
+    def __call__(self, states: Tensor) -> Tensor:
+        return self._layer(states)
+
+    def log_probabilities(self, states: Tensor, barred: Tensor | None = None) -> Tensor:
+        """(N,V) of states (N,D), in single precision at least. Words where `barred` (N,V) is True have none."""
+        logits = self(states)
+        if logits.dtype != torch.float64:
+            logits = logits.float()
+        if barred is not None:
+            logits = logits.masked_fill(barred, -torch.inf)
+        return torch.log_softmax(logits, -1)
+
+    def likeliest(
+        self, states: Tensor, count: int, barred: Tensor | None = None, sentence: Tensor | None = None
+    ) -> Likeliest:
+        """The `count` likeliest words after states (N,D). Row n may say no word where `barred[sentence[n]]` is True, of
+        `barred` (B,V)."""
+        words = self.log_probabilities(states, None if barred is None else barred[sentence])
+        end = words[:, EOS].clone()
+        words[:, NEVER] = -torch.inf
+        return Likeliest(*words.topk(count, 1), end)
+
+
 class Seq2Seq(nn.Module, ABC):
     """An encoder and a decoder, whichever they are.
 
@@ -119,11 +165,19 @@ class Seq2Seq(nn.Module, ABC):
         logits: Tensor = self.project(states.to(self.project.weight.dtype))
         return logits
 
-    def outputs(self, words: Tensor) -> Callable[[Tensor], Tensor]:
-        """The output layer of a shortlist: from states (…,D) to the logits (…,C) of the `words` (C) alone."""
+    def outputs(self, words: Tensor | None = None) -> Output:
+        """The output layer as a whole, or that of a shortlist, to the logits (…,C) of the `words` (C) alone; of these
+        the first are the specials."""
+        if words is None:
+            return Output(self.output)
         weight = self.project.weight[words]
         bias = None if self.project.bias is None else self.project.bias[words]
-        return lambda states: F.linear(states.to(weight.dtype), weight, bias)
+        return Output(lambda states: F.linear(states.to(weight.dtype), weight, bias))
+
+    @property
+    def words(self) -> int:
+        """V, how many words the output layer has."""
+        return self.project.out_features
 
     def forward(self, source: Tensor, target_in: Tensor, attend: bool | str = False) -> Decoded:
         """Teacher forcing: `source` (B,S) and the true previous tokens `target_in` (B,T)."""

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from ojak.config import SearchConfig
+from ojak.model.seam import Likeliest
 from ojak.search.live import Live
+from ojak.text.vocabulary import EOS
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,24 @@ class Choice:
 Chooser = Callable[[Tensor, Live], Choice]
 
 
+def each(size: int, words: int) -> int:
+    """How many of its words each row of a group of `size` may have to give."""
+    return min(2 * size if size > 1 else 1, words)
+
+
+def beam(best: Likeliest, live: Live, width: int) -> tuple[Choice, Tensor]:
+    """Beam search, greedy if `width` is 1, from the best words of each row; and the log-probabilities (A,1,M) of the
+    words."""
+    count = best.words.shape[1]
+    shape = (-1, 1, width * count)
+    scores, words = (live.scores.unsqueeze(1) + best.scores).view(shape), best.words.view(shape)
+    said, base = best.scores.view(shape), torch.arange(0, len(live.scores), width, device=words.device).view(-1, 1, 1)
+    if width == 1:
+        return Choice(base, words, scores), said
+    scores, places = scores.topk(min(2 * width, width * count), 2)
+    return Choice(base + places // count, words.gather(2, places), scores), said.gather(2, places)
+
+
 def likeliest(width: int, groups: int = 1, strength: float = 0.0) -> Chooser:
     """Beam search, greedy if `width` is 1; with several `groups` diverse beam search.
 
@@ -43,23 +63,19 @@ def likeliest(width: int, groups: int = 1, strength: float = 0.0) -> Chooser:
 
     def choose(shaped: Tensor, live: Live) -> Choice:
         sentences, vocabulary = len(shaped) // width, shaped.shape[1]
-        each = min(2 * size if size > 1 else 1, vocabulary)  # of a row
-        count = min(2 * size, size * each)  # of a group
-        base = torch.arange(sentences, device=shaped.device).unsqueeze(1) * width
         if groups == 1:
-            values, words = shaped.topk(each, 1)
-            totals = (live.scores.unsqueeze(1) + values).view(sentences, size * each)
-            best, places = totals.topk(count, 1)
-            rows, words = base + places // each, words.view(sentences, -1).gather(1, places)
-            return Choice(rows.unsqueeze(1), words.unsqueeze(1), best.unsqueeze(1))
+            return beam(Likeliest(*shaped.topk(each(size, vocabulary), 1), shaped[:, EOS]), live, width)[0]
+        few = each(size, vocabulary)  # of a row
+        count = min(2 * size, size * few)  # of a group
+        base = torch.arange(sentences, device=shaped.device).unsqueeze(1) * width
         cost = shaped.new_zeros(sentences, 1, vocabulary)
         by_group = shaped.view(sentences, groups, size, vocabulary)
         sums = live.scores.view(sentences, groups, size, 1)
         chosen = []
         for group in range(groups):
-            values, words = (by_group[:, group] - cost).topk(each, 2)  # (A,size,each)
+            values, words = (by_group[:, group] - cost).topk(few, 2)  # (A,size,each)
             places = (sums[:, group] + values).flatten(1).topk(count, 1)[1]
-            rows, words = base + group * size + places // each, words.flatten(1).gather(1, places)
+            rows, words = base + group * size + places // few, words.flatten(1).gather(1, places)
             totals = live.scores[rows] + shaped[rows, words]
             chosen.append(Choice(rows, words, totals))
             cost.squeeze(1).scatter_add_(1, words[:, :size], cost.new_full((1, 1), strength).expand(sentences, size))

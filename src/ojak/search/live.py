@@ -48,13 +48,29 @@ class Live:
         """How many tokens each row has said."""
         return self.tokens.shape[1] - 1
 
-    def extend(self, rows: Tensor, words: Tensor, scores: Tensor, said: Tensor, seen: int) -> Live:
-        """The chosen `rows` (M), each with one more word; `seen` rows of attention came before this step's."""
+    def extend(self, rows: Tensor | None, words: Tensor, scores: Tensor, said: Tensor, seen: int) -> Live:
+        """The chosen `rows` (M), or all as they stand, each with one more word; `seen` rows of attention came before
+        this step's."""
+        if rows is None:
+            rows, of = torch.arange(len(words), device=words.device), self
+        else:
+            of = self.select(rows)
+        return Live(
+            of.sentence,
+            torch.cat([of.tokens, words.unsqueeze(1)], 1),
+            scores,
+            torch.cat([of.said, said.unsqueeze(1)], 1),
+            torch.cat([of.trail, rows.unsqueeze(1) + seen], 1),
+            of.coverage,
+        )
+
+    def select(self, rows: Tensor) -> Live:
+        """The chosen rows."""
         return Live(
             self.sentence[rows],
-            torch.cat([self.tokens[rows], words.unsqueeze(1)], 1),
-            scores,
-            torch.cat([self.said[rows], said.unsqueeze(1)], 1),
-            torch.cat([self.trail[rows], rows.unsqueeze(1) + seen], 1),
+            self.tokens[rows],
+            self.scores[rows],
+            self.said[rows],
+            self.trail[rows],
             None if self.coverage is None else self.coverage[rows],
         )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ojak.config import SearchConfig
 from ojak.errors import UseError
-from ojak.model.seam import Seq2Seq
+from ojak.model.seam import Likeliest, Seq2Seq
 from ojak.search import choosers, loops
 from ojak.search.constraints import Phrases
 from ojak.search.hypothesis import Ending, Hypothesis, best_to_come, rank
@@ -72,6 +72,8 @@ class Search:
         keep = self.source != PAD
         shape = processors(config, self.wishes, limit, device)
         copy = rewrites(config, self.wishes)
+        # Where nothing is to be done with the distribution of the next word, the model need only tell its best words.
+        whole = len(shape) > 1 or config.sampling or groups > 1 or self.wishes.constrained
         choose = choosers.likeliest(width, groups, config.diversity_strength)
         if config.sampling:
             choose = choosers.sample(config, choosers.sample_keys(self.source, width))
@@ -94,13 +96,7 @@ class Search:
             state = state.select(live.sentence)
 
         for step in range(int(limit.max())):
-            # 2. What each row may say next: the model's log-probabilities, and what processors make of them.
-            last = self.words.ids(live.tokens[:, -1:])
-            decoded, state = model.advance(last, state, self.attend or weigh)
-            words = self.words.log_probabilities(decoded.states[:, -1], live.sentence)
-            shaped = words.clone() if copy else words
-            for process in shape:
-                process(shaped, words, live)
+            # 2. Which rows may only end: those that are long enough, or go round in circles.
             must_end = None
             if step + 1 >= shortest:
                 must_end = limit[live.sentence] <= step + 1
@@ -108,42 +104,67 @@ class Search:
             if allowed is not None and step % loops.EVERY == 0 and step >= loops.LEAST:
                 cut = loops.looping(live.tokens[:, 1:], allowed[live.sentence]) & (prefixes[live.sentence] <= step)
                 must_end = cut if must_end is None else must_end | cut
-            if must_end is not None:
-                _only_end(shaped, words, must_end)
+
+            # 3. What each row may say next: the model's log-probabilities, and what processors make of them. The best
+            #    ways to go on are chosen.
+            decoded, state = model.advance(self.words.ids(live.tokens[:, -1:]), state, self.attend or weigh)
+            states = decoded.states[:, -1]
+            if whole:
+                words = self.words.log_probabilities(states, live.sentence)
+                shaped = words.clone() if copy else words
+                for process in shape:
+                    process(shaped, words, live)
+                if must_end is not None:
+                    _only_end(shaped, words, must_end)
+                choice = choose(shaped, live)
+                said = words[choice.rows, choice.words]
+            else:
+                best_words = self.words.likeliest(states, live.sentence, choosers.each(size, self.words.count))
+                if must_end is not None:
+                    best_words = _only_the_end(best_words, must_end)
+                choice, said = choosers.beam(best_words, live, width)
             seen = self._look(decoded.attention)
             if live.coverage is not None and decoded.attention is not None:
                 live.coverage.add_(decoded.attention[:, 0].double().mean(1))
 
-            # 3. The best ways to go on. Those that end among the best `size` of their group are finished; an end
-            #    further down is not good enough.
-            choice = choose(shaped, live)
-            ends = (choice.words == EOS) & choice.scores.isfinite()
-            ends[:, :, size:] = False
-            if ends.any():
+            # 4. Those that end among the best `size` of their group are finished; an end further down is not good
+            #    enough.
+            ends = choice.words == EOS
+            ending = bool(ends.any())
+            if ending:
+                ends &= choice.scores.isfinite()
+                ends[:, :, size:] = False
                 rows, scores = choice.rows[ends], choice.scores[ends]
-                finished = live.extend(rows, choice.words[ends], scores, words[rows, EOS], seen)
+                finished = live.extend(rows, choice.words[ends], scores, said[ends], seen)
                 sentence = finished.sentence
                 value = rank(scores, step + 1, finished.coverage, keep[sentence], config)
-                ending = (limit[sentence] <= step + 1).long()
+                how = (limit[sentence] <= step + 1).long()
                 if cut is not None:
-                    ending = torch.where(cut[rows], 2, ending)
-                missing = torch.zeros_like(ending) if phrases is None else phrases.missing(finished)
-                self.ended.append(Ended(sentence, value, ending, missing, finished))
+                    how = torch.where(cut[rows], 2, how)
+                missing = torch.zeros_like(how) if phrases is None else phrases.missing(finished)
+                self.ended.append(Ended(sentence, value, how, missing, finished))
                 best = _merge(best, sentence, value.masked_fill(missing > 0, -torch.inf))
 
-            # 4. The best `size` of each group that go on are the new rows.
-            order = (choice.words == EOS).byte().argsort(dim=2, stable=True)[:, :, :size]
-            rows, chosen = choice.rows.gather(2, order).flatten(1), choice.words.gather(2, order).flatten(1)
-            scores = choice.scores.gather(2, order).flatten(1).masked_fill(chosen == EOS, -torch.inf)  # (A,width)
+            # 5. The best `size` of each group that go on are the new rows (A,width).
+            parts = [choice.rows, choice.words, choice.scores, said]
+            if ending:
+                order = (choice.words == EOS).byte().argsort(dim=2, stable=True)[:, :, :size]
+                parts = [part.gather(2, order) for part in parts]
+            rows, chosen, scores, said = (part[:, :, :size].flatten(1) for part in parts)
 
-            # 5. Sentences that are done leave the batch.
-            active = live.sentence[::width]
-            going = ~self._done(scores.amax(1), best[active], step + 1, limit[active])
-            stay = bool(going.all())
-            if not stay:
-                rows, chosen, scores = rows[going], chosen[going], scores[going]
-            rows, chosen, scores = rows.flatten(), chosen.flatten(), scores.flatten()
-            live = live.extend(rows, chosen, scores, words[rows, chosen], seen)
+            # 6. Sentences that are done leave the batch. None can be before a hypothesis has ended, unless words are
+            #    forbidden.
+            stay = True
+            if whole or self.ended:
+                if ending:
+                    scores = scores.masked_fill(chosen == EOS, -torch.inf)
+                active = live.sentence[::width]
+                going = ~self._done(scores.amax(1), best[active], step + 1, limit[active])
+                stay = bool(going.all())
+                if not stay:
+                    rows, chosen, scores, said = rows[going], chosen[going], scores[going], said[going]
+            rows, chosen, scores, said = rows.flatten(), chosen.flatten(), scores.flatten(), said.flatten()
+            live = live.extend(rows if size > 1 or not stay else None, chosen, scores, said, seen)
             yield live
             if len(rows) == 0:
                 return
@@ -233,6 +254,15 @@ def _only_end(shaped: Tensor, words: Tensor, rows: Tensor) -> None:
     end = torch.where(rows, words[:, EOS], shaped[:, EOS])
     shaped.masked_fill_(rows.unsqueeze(1), -torch.inf)
     shaped[:, EOS] = end
+
+
+def _only_the_end(best: Likeliest, rows: Tensor) -> Likeliest:
+    """The same where only the best words are known."""
+    scores = best.scores.masked_fill(rows.unsqueeze(1), -torch.inf)
+    scores[:, 0] = torch.where(rows, best.end, scores[:, 0])
+    words = best.words.clone()
+    words[:, 0] = torch.where(rows, EOS, words[:, 0])
+    return Likeliest(scores, words, best.end)
 
 
 def _merge(best: Tensor, sentence: Tensor, value: Tensor) -> Tensor:

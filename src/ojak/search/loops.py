@@ -26,7 +26,9 @@ def rounds(tokens: Tensor, period: int) -> Tensor:
 def looping(tokens: Tensor, allowed: Tensor) -> Tensor:
     """Whether each row of `tokens` (N,T) has gone round a circle more often than is `allowed` (N)."""
     found = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
-    for period in range(1, min(PERIODS, tokens.shape[1] // ROUNDS) + 1):
+    most = min(PERIODS, tokens.shape[1] // ROUNDS)
+    again = (tokens[:, -1 - most : -1] == tokens[:, -1:]).any(0)  # the last token stood so many places before
+    for period in (most - again.nonzero().squeeze(1)).tolist():
         found |= rounds(tokens, period) >= ((allowed - 1) * period).clamp(min=LEAST - period)
     return found
 

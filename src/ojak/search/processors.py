@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from ojak.config import SearchConfig
+from ojak.model.seam import NEVER
 from ojak.search.live import Live
 from ojak.search.wishes import Ids, Wishes, padded
-from ojak.text.vocabulary import BOS, EOS, PAD, UNK
+from ojak.text.vocabulary import EOS
 
 Processor = Callable[[Tensor, Tensor, Live], None]
 
@@ -44,7 +45,7 @@ def rewrites(config: SearchConfig, wishes: Wishes) -> bool:
 
 def never(device: torch.device) -> Processor:
     """PAD, BOS and UNK cannot stand in a target. The others keep their probability: nothing is shared out anew."""
-    specials = torch.tensor([PAD, BOS, UNK], device=device)
+    specials = torch.tensor(NEVER, device=device)
 
     def process(shaped: Tensor, words: Tensor, live: Live) -> None:
         shaped.index_fill_(1, specials, -torch.inf)

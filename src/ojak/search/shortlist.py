@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from ojak.model.seam import Seq2Seq
+from ojak.model.seam import Likeliest, Output, Seq2Seq
 from ojak.search.wishes import Ids, Wishes
 from ojak.text.vocabulary import SPECIALS
 
@@ -22,19 +21,21 @@ class Words:
     depend on the sentences beside it.
     """
 
-    output: Callable[[Tensor], Tensor]
-    """states (…,D) to logits (…,C)"""
+    output: Output
+    """the layer of these words"""
+    count: int
+    """C"""
     list: Tensor | None
     """(C), the ids of the columns in rising order, or None where each is its own"""
-    allowed: Tensor | None
-    """(B,C), which columns each sentence may say, or None for all"""
+    barred: Tensor | None
+    """(B,C), True where a sentence may not say a column, or None where each may say all"""
 
     @classmethod
     def of(cls, model: Seq2Seq, wishes: Wishes) -> Words:
         """The words for a batch of sentences; what they ask for outright is always among them."""
         if all(wish.words is None for wish in wishes.sentences):
-            return cls(model.output, None, None)
-        size = model.project.out_features
+            return cls(model.outputs(), model.words, None, None)
+        size = model.words
         may = torch.zeros(len(wishes.sentences), size, dtype=torch.bool)
         may[:, : len(SPECIALS)] = True
         for row, wish in zip(may, wishes.sentences, strict=True):
@@ -44,16 +45,15 @@ class Words:
                 row[wish.words] = True
                 row[[number for ids in (wish.prefix, *wish.phrases) for number in ids]] = True
         union = may.any(0).nonzero().squeeze(1).to(model.device)
-        return cls(model.outputs(union), union, may.to(model.device)[:, union])
+        return cls(model.outputs(union), len(union), union, ~may.to(model.device)[:, union])
 
     def log_probabilities(self, states: Tensor, sentence: Tensor) -> Tensor:
         """(N,C) of states (N,D) of rows that belong to `sentence` (N)."""
-        logits = self.output(states)
-        if logits.dtype != torch.float64:
-            logits = logits.float()
-        if self.allowed is not None:
-            logits = logits.masked_fill(~self.allowed[sentence], -torch.inf)
-        return torch.log_softmax(logits, -1)
+        return self.output.log_probabilities(states, None if self.barred is None else self.barred[sentence])
+
+    def likeliest(self, states: Tensor, sentence: Tensor, count: int) -> Likeliest:
+        """The `count` best of them for each of the rows."""
+        return self.output.likeliest(states, count, self.barred, sentence)
 
     def ids(self, columns: Tensor) -> Tensor:
         """The words that columns stand for."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from ojak import batch
 from ojak.config import SearchConfig
@@ -17,6 +20,9 @@ from ojak.text import Tokenizer
 from ojak.text.vocabulary import EOS, UNK
 from ojak.translate import guards, long, mbr
 from ojak.translate.glossary import Glossary
+
+LEAST = 256
+"""source tokens of a batch that is made small for the sake of several workers"""
 
 
 class TooLong(UseError):
@@ -51,6 +57,8 @@ class Maker(ABC):
     languages: tuple[str, str]
     views: tuple[str, ...]
     longest: int
+    workers: int = 1
+    """threads that translate side by side, each a batch at a time"""
 
     def __call__(self, text: str) -> Translation:
         """One text, with its attention."""
@@ -134,16 +142,26 @@ class Maker(ABC):
     def _search(
         self, parts: Sequence[Part], config: SearchConfig, attention: bool, banned: Sequence[str]
     ) -> list[Translation]:
-        results: dict[int, Translation] = {}
         never = [ids for text in banned if (ids := self.target.encode(text))]
         lengths = np.array([len(part.ids) for part in parts], dtype=np.int64)
-        for chosen in batch.plan(lengths, lengths, max(1, config.batch_tokens // config.width)):
+        budget = max(1, config.batch_tokens // config.width)
+        if self.workers > 1:  # several batches for each, or some would wait for the last
+            budget = min(budget, max(LEAST, int(lengths.sum() + len(lengths)) // (4 * self.workers)))
+
+        def found(chosen: npt.NDArray[np.int64]) -> list[Translation]:
             here = [parts[place] for place in chosen]
             wishes = Wishes([self._wish(part, config) for part in here], never)
-            for place, part, found in zip(
-                chosen, here, self._find([part.ids for part in here], wishes, config, attention), strict=True
-            ):
-                results[int(place)] = self._made(part, self._chosen(found, config))
+            kept = self._find([part.ids for part in here], wishes, config, attention)
+            return [self._made(part, self._chosen(of, config)) for part, of in zip(here, kept, strict=True)]
+
+        batches = batch.plan(lengths, lengths, budget)[::-1]  # the longest first
+        if min(self.workers, len(batches)) > 1:
+            with ThreadPoolExecutor(min(self.workers, len(batches))) as threads:
+                made = list(threads.map(found, batches))
+        else:
+            made = [found(chosen) for chosen in batches]
+        places = (int(place) for chosen in batches for place in chosen)
+        results = dict(zip(places, itertools.chain.from_iterable(made), strict=True))
         return [results[place] for place in range(len(parts))]
 
     def _wish(self, part: Part, config: SearchConfig) -> Wish:

@@ -10,12 +10,14 @@ import torch
 
 from ojak import batch
 from ojak.attribution.inside import Inside
+from ojak.compiled import Precision, compiled, settled
 from ojak.config import SearchConfig
 from ojak.errors import UseError
 from ojak.maps import Map
 from ojak.model import folder
 from ojak.model.ensemble import together
 from ojak.model.folder import Loaded
+from ojak.model.seam import Seq2Seq
 from ojak.result import Alternative
 from ojak.search import Hypothesis, Search, Wish, Wishes, forced, search
 from ojak.search.lexicon import Lexicon
@@ -35,10 +37,14 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 class Translator(Maker):
-    """A model with its tokenizers. Nothing of a request is kept on it, so threads may share one."""
+    """A model with its tokenizers. Nothing of a request is kept on it, so threads may share one.
+
+    `model` translates; it may be compiled, and then `plain` is what it was compiled from.
+    """
 
     def __init__(self, loaded: Loaded, shortlist: Lexicon | None = None) -> None:
         self.model = loaded.model
+        self._place: Path | None = None
         self.source = loaded.source
         self.target = loaded.target
         self.search = loaded.search
@@ -56,17 +62,39 @@ class Translator(Maker):
         return self.model.config.max_length
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", ensemble: Sequence[str | Path] = ()) -> Translator:
+    def load(
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        ensemble: Sequence[str | Path] = (),
+        precision: Precision = "exact",
+        workers: int = 0,
+    ) -> Translator:
         """The translator of a run or model directory, or of several whose probabilities are averaged.
 
-        Raises ModelError when one cannot be read, UseError when they do not share their vocabulary.
+        `precision` and `workers` are as in `ojak.load`. Raises ModelError when one cannot be read, UseError when they
+        do not share their vocabulary or the precision cannot be had.
         """
         place = folder.model_folder(Path(path))
         first = folder.load(place, pick_device(device))
         if ensemble:
             others = [folder.load(Path(other), pick_device(device)) for other in ensemble]
             first = together([first, *others], [place, *ensemble])
-        return cls(first, Lexicon.load(place, (len(first.source), len(first.target))))
+        kind = settled(precision, first.model, first.model.device)
+        if kind != "exact":
+            first = replace(first, model=compiled(first.model, kind))
+        made = cls(first, Lexicon.load(place, (len(first.source), len(first.target))))
+        # Threads inside of products are for the large ones of training; what is compiled has none.
+        made.workers = workers or (1 if kind == "exact" else torch.get_num_threads())
+        made._place = None if kind == "exact" else place
+        return made
+
+    @property
+    def plain(self) -> Seq2Seq:
+        """The model as PyTorch computes it, with gradients: what is looked into."""
+        if self._place is not None:
+            return folder.load(self._place, self.model.device).model
+        return self.model
 
     def _find(
         self, sources: list[list[int]], wishes: Wishes, config: SearchConfig, attention: bool
@@ -156,7 +184,7 @@ class Translator(Maker):
             (part,), config = parts, search or self.search
             found = self._chosen(self._find([part.ids], Wishes([self._wish(part, config)]), config, True)[0], config)
             source, translation = part.ids, self._made(part, found)
-        return Inside(self.model, batch.collate([source], [found[0].tokens[:-1]], self.model.device), translation)
+        return Inside(self.plain, batch.collate([source], [found[0].tokens[:-1]], self.model.device), translation)
 
     def attribute(
         self,
