@@ -365,9 +365,11 @@ def test_the_last_words_of_one_reach_all(monkeypatch: pytest.MonkeyPatch) -> Non
         )
 
 
-def test_a_process_that_is_killed_ends_the_others_and_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("base", [RUN, PIECES], ids=["whole", "pieces"])
+def test_a_process_that_is_killed_ends_the_others_and_is_named(base: dict[str, Any], tmp_path: Path) -> None:
+    changes = {**base, "train": {**base["train"], "updates": 16, "save_every": 5}}
     recipe, run = tmp_path / "recipe.toml", tmp_path / "run"
-    recipe.write_text(write_toml(read_recipe(tiny.settings(tiny.corpus(tmp_path), RUN))), encoding="utf-8")
+    recipe.write_text(write_toml(read_recipe(tiny.settings(tiny.corpus(tmp_path), changes))), encoding="utf-8")
     words = ("train", "--recipe", str(recipe), "--out", str(run))
     processes = started("command", tmp_path, *words, OJAK_RANK="1", OJAK_AFTER="7", OJAK_SIGNAL="SIGKILL")
     assert processes[1].wait(PATIENCE) == -signal.SIGKILL
@@ -386,10 +388,12 @@ def test_why_another_process_ended_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_torchrun_starts_a_run_again_where_it_stood(tmp_path: Path) -> None:
-    """A process is killed, torchrun starts all again, and the same command goes on to the same end."""
+@pytest.mark.parametrize("base", [RUN, PIECES], ids=["whole", "pieces"])
+def test_torchrun_starts_a_run_again_where_it_stood(base: dict[str, Any], tmp_path: Path) -> None:
+    """A process is killed, torchrun starts all again, and the same command goes on to the same end, to the bit."""
+    changes = {**base, "train": {**base["train"], "updates": 16, "save_every": 5, "validate_every": 6}}
     recipe, run = tmp_path / "recipe.toml", tmp_path / "run"
-    recipe.write_text(write_toml(read_recipe(tiny.settings(tiny.corpus(tmp_path), RUN))), encoding="utf-8")
+    recipe.write_text(write_toml(read_recipe(tiny.settings(tiny.corpus(tmp_path), changes))), encoding="utf-8")
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     words = ["train", "--recipe", str(recipe), "--resume", "--out"]
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OJAK_AFTER": "8", "OJAK_SIGNAL": "SIGKILL"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,8 @@ import torch
 
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
+PREPARED = "64"
+"""products that oneDNN keeps prepared where addresses are scarce; it keeps 1,024 where nobody says otherwise"""
 
 
 def resident() -> int:
@@ -48,6 +51,13 @@ def most_addresses() -> int | None:
         return None
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     return None if most == resource.RLIM_INFINITY else most
+
+
+def save_addresses() -> None:
+    """Under a limit of addresses lets few prepared products be kept: those of every shape of batch that comes take some
+    20 MB, and were kept also when they never came again. oneDNN listens before its first product only."""
+    if most_addresses() is not None:
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", PREPARED)
 
 
 def peak_addresses() -> int:

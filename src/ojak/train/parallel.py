@@ -125,10 +125,10 @@ class Processes:
 
     def side_by_side(self, piece: Tensor) -> Tensor:
         """The pieces of all processes, which are of one shape, one behind the other."""
-        found = piece.new_empty(self.size * len(piece), *piece.shape[1:])
+        found = piece.new_empty(self.size, *piece.shape)
         with self._heard():
-            dist.all_gather_into_tensor(found, piece, group=self.sums)
-        return found
+            dist.all_gather(list(found), piece, group=self.sums)
+        return found.flatten(0, 1)
 
     @contextmanager
     def _heard(self) -> Iterator[None]:
@@ -141,15 +141,22 @@ class Processes:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Ends the block together with all, or leaves word why not."""
+        """Ends the block together with all, or leaves word why not. Where it broke in a sum that torch made by itself,
+        as it does for a model in pieces, it tells which process is gone."""
         if self._line is None:
             yield
             return
         try:
             with self._line.heard():
-                yield
-                self._unlink()
-                self._line.leave()
+                try:
+                    yield
+                    self._unlink()
+                    self._line.leave()
+                except RuntimeError as error:
+                    if not _of_the_others(error):
+                        raise
+                    with self._heard():
+                        raise
         except BaseException as error:
             self._line.last_words(error)
             raise
@@ -163,6 +170,11 @@ class Processes:
             if turn == self.rank and dist.is_initialized():
                 dist.destroy_process_group()
             self.gathered(None)
+
+
+def _of_the_others(error: RuntimeError) -> bool:
+    """Whether it is what torch's groups say when they do not hear from others: gloo has no error of its own."""
+    return isinstance(error, dist.DistError) or "/gloo/" in str(error)
 
 
 class Room:
