@@ -88,7 +88,7 @@ class CompiledOutput(Output):
         return Likeliest(*map(torch.from_numpy, (scores, words, end)))
 
     def _added(self, barred: Tensor) -> npt.NDArray[np.float32]:
-        """What is added to logits (B,V') where words are barred (B,V). A search asks with the same at every step, so the
+        """What is added to logits (B,V') where words are barred (B,V). A search asks for the same at each step, so the
         last is kept."""
         kept, bars = self._bars
         if kept is not barred:
