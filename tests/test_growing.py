@@ -112,7 +112,7 @@ def test_a_tuned_model_knows_new_pieces(kind: str, shared: bool, tmp_path: Path)
         "train": {"start": str(tmp_path / "old"), "updates": 1, "learning_rate": 1e-30, "average": 0, "device": "cpu"},
     }
     ojak.train_run(settings, tmp_path / "new", tiny.Silent())
-    old, new = ojak.load(tmp_path / "old"), ojak.load(tmp_path / "new")
+    old, new = (ojak.load(tmp_path / name, precision="exact") for name in ("old", "new"))
     for side in ("source", "target"):
         before, after = getattr(old, side), getattr(new, side)
         vectors, others = (getattr(one.model, side).weight for one in (old, new))

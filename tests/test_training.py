@@ -452,7 +452,9 @@ def test_the_average_is_chosen_only_if_it_is_better(
     assert found.chrf == (9.0 if better else 8.0)
     (end,) = (event for event in tiny.history(tmp_path / "run") if event["event"] == "end")
     assert ("average" in end["weights"]) is better
-    assert ojak.load(tmp_path / "run").model.state_dict()["target.weight"].equal(kept["target.weight"])
+    assert (
+        ojak.load(tmp_path / "run", precision="exact").model.state_dict()["target.weight"].equal(kept["target.weight"])
+    )
 
 
 def test_patience_ends_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -845,7 +847,7 @@ def test_the_checkpoint_before_is_whole_when_the_next_does_not_fit(
 def test_tied_weights_are_stored_once_and_tied_again(whole: Callable[[str], Path]) -> None:
     for kind, count in (("words", 1), ("sampled", 1)):
         run = whole(kind)
-        model = ojak.load(run).model
+        model = ojak.load(run, precision="exact").model
         stored = load_file(run / "model" / "weights.safetensors")
         assert model.project.weight is model.get_parameter("target.weight" if kind == "words" else "source.weight")
         assert model.parameter_count() == sum(weight.numel() for weight in stored.values())
@@ -865,7 +867,7 @@ def test_a_loaded_model_says_what_the_trained_one_said(whole: Callable[[str], Pa
     for kind in CHANGES:
         run = whole(kind)
         recipe = read_recipe(read_toml(run / "recipe.toml"))
-        translator = ojak.load(run, "cpu")
+        translator = ojak.load(run, "cpu", precision="exact")
         dev = tiny.hold_out(read_pairs(recipe.data.pairs), recipe.data.held_out, recipe.seed)[1]
         found = validate(translator, Dev(dev, translator.source, translator.target, recipe), recipe)
         end = tiny.history(run)[-1]
@@ -1091,7 +1093,7 @@ def test_a_run_starts_from_a_model(kind: str, whole: Callable[[str], Path], tmp_
         "train": {"start": str(before), "updates": 1, "learning_rate": 1e-12, "average": 0, "device": "cpu"},
     }
     train(settings, tmp_path / "tuned")
-    old, new = ojak.load(before), ojak.load(tmp_path / "tuned")
+    old, new = (ojak.load(run, precision="exact") for run in (before, tmp_path / "tuned"))
     assert old.source.entries == new.source.entries and old.model.config == new.model.config
     for one, other in zip(old.model.parameters(), new.model.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)

@@ -228,8 +228,8 @@ def _ticks(series: Sequence[Series]) -> list[float]:
     least, most = min(every, default=0.0), max(every, default=1.0)
     if least >= 0 and least < most / 3:
         least = 0.0
-    if most <= least:
-        apart = abs(least) / 10 or 1.0
+    if most - least < 1e-8:  # ticks are rounded to 10 digits
+        apart = abs(least) / 10 if abs(least) > 1e-6 else 1.0
         least, most = least - apart, most + apart
     rough = (most - least) / 5
     power = 10.0 ** math.floor(math.log10(rough))

@@ -119,6 +119,8 @@ class Lifeline:
 
     def last_words(self, error: BaseException) -> None:
         """Ends the connections before the others do, and leaves word why."""
+        if isinstance(error, Lost):
+            self._tell_others()  # who was the first to go, before they hear that this one goes too
         self._end({"ended": MISSED if isinstance(error, Lost) else str(error) or type(error).__name__})
 
     def _end(self, said: dict[str, Any]) -> None:
