@@ -10,7 +10,7 @@ import gc
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cache
 from typing import TypeVar
@@ -159,6 +159,7 @@ class Processes:
                         raise
         except BaseException as error:
             self._line.last_words(error)
+            self._drop()
             raise
 
     def _unlink(self) -> None:
@@ -170,6 +171,14 @@ class Processes:
             if turn == self.rank and dist.is_initialized():
                 dist.destroy_process_group()
             self.gathered(None)
+
+
+    def _drop(self) -> None:
+        """Ends the group of torch without the others: left to the end of the program, its threads can abort that."""
+        self._group = self.sums = None
+        if dist.is_initialized():
+            with suppress(RuntimeError):
+                dist.destroy_process_group()
 
 
 def _of_the_others(error: RuntimeError) -> bool:
