@@ -172,7 +172,6 @@ class Processes:
                 dist.destroy_process_group()
             self.gathered(None)
 
-
     def _drop(self) -> None:
         """Ends the group of torch without the others: left to the end of the program, its threads can abort that."""
         self._group = self.sums = None
