@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from ojak.compiled import steps
 from ojak.compiled.output import Compiled
-from ojak.compiled.pack import Table, aligned, padded_parts, up
+from ojak.compiled.pack import RECORD, Table, aligned, padded_parts, up
 from ojak.compiled.products import product
 from ojak.compiled.steps import GATES
 from ojak.compiled.vectors import LANES
 from ojak.config import RecurrentConfig
 from ojak.model.attention import Additive, General, ScaledDot
 from ojak.model.cell import PARTS
+from ojak.model.embedding import Embedding
 from ojak.model.recurrent import Recurrent
 from ojak.model.seam import Decoded, Memory, State
 from ojak.text.vocabulary import PAD
@@ -102,7 +103,7 @@ class CompiledRecurrent(Compiled):
 
         entry = model.cells[0].input
         of_word, of_extra = entry.weight[:, : config.embedding], entry.weight[:, config.embedding :]
-        nothing = [0] * 6
+        nothing = [0] * RECORD
         net = self._linear(additive.query.weight, None, 1, [config.width]) if additive else list(nothing)
         net += self._linear(of_word, entry.bias, self._gates, [config.embedding])
         self._every = model.scorer is None and of_extra.shape[1] > 0
@@ -125,8 +126,12 @@ class CompiledRecurrent(Compiled):
         scorer = steps.NONE if model.scorer is None else steps.ADDITIVE if additive else steps.DOT
         self._shape = self._told(self._cells, scorer, model.before, config.input_feeding, context_at, word_at, joint)
         self._reading = self._told(up(self._half, LANES), 0, 0, 0, 0, 0, 0)
-        vectors = [words.weight.detach().float() * words.scale for words in (model.source, model.target)]
-        self._words = [_padded(one.numpy(), self._embedding) for one in vectors]
+        self._words = [self._vectors(model.source)]
+        self._words.append(self._words[0] if model.target is model.source else self._vectors(model.target))
+
+    def _vectors(self, words: Embedding) -> Floats:
+        """Scaled word vectors, with zeros to whole vectors."""
+        return _padded((words.weight.detach().float() * words.scale).numpy(), self._embedding)
 
     def _told(self, cells: int, *looking: int) -> npt.NDArray[np.int64]:
         """The shape of the decoder, or of the encoder, as the passes want it."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ojak.compiled import passes
 from ojak.compiled.layers import GELU, SWIGLU, SWISH
 from ojak.compiled.output import LINE, Compiled, padded_rows
-from ojak.compiled.pack import Array, Table, aligned, padded_parts, up
+from ojak.compiled.pack import RECORD, Array, Table, aligned, padded_parts, up
 from ojak.compiled.products import FP32, product
 from ojak.compiled.vectors import LANES
 from ojak.config import TransformerConfig
@@ -169,7 +169,7 @@ class CompiledTransformer(Compiled):
 
         own, cross, between = layer.own, layer.cross, layer.feed_forward
         row = [*joined(own, "query", "key", "value"), *back(own)]
-        row += [*joined(cross, "query"), *back(cross), *joined(cross, "key", "value")] if cross else [0] * 18
+        row += [*joined(cross, "query"), *back(cross), *joined(cross, "key", "value")] if cross else [0] * (3 * RECORD)
         parts = 2 if self.config.activation == "swiglu" else 1
         into = [padded_parts(part, parts, self._inner) for part in (between.inner.weight, between.inner.bias)]
         row += table.linear(self.kind, *into)
