@@ -3,15 +3,16 @@ teacher, in several precisions, with a shortlist and without, greedy and with a 
 
     python benchmarks/pareto.py [CORPUS …] [--only MODEL …] [--measure] [--rounds 3] [--trial FOLDER]
 
-Corpora are multi30k (English to German) and korean (English to Korean); one thread trains. Every training goes on where
-it was cut off, and a finished one is not done again, so the command may be stopped and started at will; --only trains
-those models alone. --measure trains nothing more and measures the models that have ended, all in one run, taking turns,
-as many workers as there are cores; it writes benchmarks/results/pareto-CORPUS.json. --trial does all of it on few pairs
-and updates in a folder of its own, and writes no results.
+Corpora are multi30k (English to German) and korean (English to Korean). The teachers are the models of multi30k.py and
+korean.py, which must have been trained; the students have another number of layers and are otherwise alike. One thread
+trains. Every training goes on where it was cut off, and a finished one is not done again, so the command may be stopped
+and started at will; --only trains those models alone. --measure trains nothing more and measures the models that have
+ended, all in one run, taking turns, with as many workers as there are cores; it writes
+benchmarks/results/pareto-CORPUS.json. --trial does all of it on few pairs and updates in a folder of its own, and
+writes no results.
 
-The teacher translates the training pairs (`ojak distill`, beam 5), and a student that is taught learns from these and
-from the pairs themselves. Recipes are in recipes/pareto: base, the corpus, the model, one over the other. Weights were
-chosen on validation pairs; the test set is looked at here alone.
+The teacher translates the training pairs (`ojak distill`, beam 5), and a student that is taught learns from what it
+made of them. Weights were chosen on validation pairs; the test set is looked at here alone.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from common import ROOT, data, keep, machine, run_figures
 from peers import work
@@ -43,22 +44,37 @@ from ojak.train.history import read_history
 from ojak.train.lexical import learn
 from ojak.train.run import versions
 
-RECIPES = ROOT / "recipes" / "pareto"
+
+class Corpus(NamedTuple):
+    """What is learnt and measured; the recipes that made the teacher, those that lie over them for students, and the
+    teacher: its layers, and its run."""
+
+    files: tuple[str, ...]
+    dev: str
+    test: tuple[str, str]
+    recipes: tuple[str, ...]
+    students: tuple[str, ...]
+    teacher: str
+    run: str
+
+
 CORPORA = {
-    "multi30k": (("multi30k_ende",), "val", ("multi30k_ende", "test_2016_flickr")),
-    "korean": (("enko_talk", "enko_chat"), "dev", ("enko_talk", "test")),
-}
-"""files to train and to validate on, and the test set"""
-TEACHER = "teacher"
-MODELS: dict[str, tuple[str, bool]] = {
-    TEACHER: ("teacher", False),
-    "3 + 3": ("3-3", False),
+    "multi30k": Corpus(
+        ("multi30k_ende",), "val", ("multi30k_ende", "test_2016_flickr"),
+        ("multi30k/transformer",), ("pareto/multi30k",), "4 + 4", "multi30k/bf16-1",
+    ),
+    "korean": Corpus(
+        ("enko_talk", "enko_chat"), "dev", ("enko_talk", "test"),
+        ("korean/base", "korean/transformer"), (), "3 + 3", "korean/transformer-en-ko",
+    ),
+}  # fmt: skip
+STUDENTS = {
     "6 + 2": ("6-2", False),
     "6 + 2, taught": ("6-2", True),
     "6 + 1": ("6-1", False),
     "6 + 1, taught": ("6-1", True),
 }
-"""recipe of each model, and whether the teacher's translations are among its pairs"""
+"""recipe of each, in recipes/pareto, and whether it learns from the teacher's translations"""
 BEAM = 5
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
 WAYS = [
@@ -75,24 +91,30 @@ FEW, SHORT = 400, {"updates": 6, "validate_every": 3, "save_every": 3, "warmup":
 class Study:
     """A corpus, where its runs are, and whether this is only a trial."""
 
-    corpus: str
+    name: str
     place: Path
     trial: bool
+
+    @property
+    def corpus(self) -> Corpus:
+        return CORPORA[self.name]
+
+    @property
+    def models(self) -> list[str]:
+        return [self.corpus.teacher, *STUDENTS]
 
     def pairs(self, names: Sequence[str], split: str) -> list[Pair]:
         found = ojak.read_pairs([data(f"{name}.{split}.tsv.gz") for name in names])
         return found[:FEW] if self.trial else found
 
     def run(self, model: str) -> Path:
+        if model == self.corpus.teacher and not self.trial:
+            return ROOT / "runs" / self.corpus.run
         return self.place / model.replace(" + ", "-").replace(", ", "-")
 
-    @property
-    def text(self) -> Path:
-        return self.place / "train.tsv"
-
-    @property
-    def taught(self) -> Path:
-        return self.place / "taught.tsv"
+    def text(self, model: str) -> Path:
+        """The pairs that a model learns from."""
+        return self.place / ("taught.tsv" if is_taught(model) else "train.tsv")
 
     def ended(self, model: str) -> bool:
         """Whether a model has been trained to its end."""
@@ -101,38 +123,48 @@ class Study:
         return bool(events) and events[-1]["event"] == "end"
 
 
+def is_taught(model: str) -> bool:
+    return model in STUDENTS and STUDENTS[model][1]
+
+
 def train(study: Study, model: str) -> None:
-    """Trains a model, or goes on with it, and learns its shortlist."""
+    """Trains a model, or goes on with it."""
     if study.ended(model):
         return
-    recipe, is_taught = MODELS[model]
-    if is_taught:
+    if model == study.corpus.teacher and not study.trial:
+        script, name = study.corpus.run.split("/")
+        sys.exit(f"The teacher must have been trained, but {study.run(model)} has not ended: "
+                 f"python benchmarks/{script}.py {name}")  # fmt: skip
+    if is_taught(model):
         teach(study)
     run = study.run(model)
     if (run / "recipe.toml").is_file():
         ojak.train_run({}, run, resume=True)
-    else:
-        names, split, _ = CORPORA[study.corpus]
-        settings: dict[str, Any] = {}
-        for name in ("base", study.corpus, recipe):
-            merge(settings, read_toml(RECIPES / f"{name}.toml"))
-        pairs = str(study.taught if is_taught else study.text)
-        dev = [data(f"{name}.{split}.tsv.gz") for name in names]
-        merge(settings, {"data": {"pairs": [pairs], "dev": dev}, "train": {"threads": 1}})
-        if study.trial:
-            merge(settings, {"text": {"size": 500}, "train": {**SHORT, "dev_sentences": 20}})
-        ojak.train_run(settings, run)
+        return
+    settings: dict[str, Any] = {}
+    recipes = study.corpus.recipes
+    if model in STUDENTS:
+        recipes += (*study.corpus.students, f"pareto/{STUDENTS[model][0]}")
+    for recipe in recipes:
+        merge(settings, read_toml(ROOT / "recipes" / f"{recipe}.toml"))
+    dev = [data(f"{name}.{study.corpus.dev}.tsv.gz") for name in study.corpus.files]
+    merge(settings, {"data": {"pairs": [str(study.text(model))], "dev": dev}, "train": {"threads": 1}})
+    if study.trial:
+        merge(settings, {"text": {"size": 500}, "train": {**SHORT, "dev_sentences": 20}})
+    ojak.train_run(settings, run)
 
 
 def teach(study: Study) -> None:
-    """What the teacher makes of the training pairs, and these too."""
-    if study.taught.is_file():
+    """What the teacher makes of the training pairs."""
+    teacher = study.corpus.teacher
+    taught = study.place / "taught.tsv"
+    if taught.is_file():
         return
-    train(study, TEACHER)
-    teacher = ojak.load(study.run(TEACHER), "cpu", workers=1)
-    search = teacher.search.model_copy(update={"beam": BEAM})
-    of = [study.run(TEACHER) / "model"]
-    distill(teacher, ojak.read_pairs([study.text]), study.taught, search, originals=True, of=of, tell=print)
+    train(study, teacher)
+    translator = ojak.load(study.run(teacher), "cpu", workers=1)
+    search = translator.search.model_copy(update={"beam": BEAM})
+    of = [study.run(teacher) / "model"]
+    distill(translator, ojak.read_pairs([study.text(teacher)]), taught, search, of=of, tell=print)
 
 
 def shortlist(study: Study, model: str) -> None:
@@ -140,7 +172,7 @@ def shortlist(study: Study, model: str) -> None:
     place = folder.model_folder(study.run(model))
     translator = ojak.Translator.load(place, "cpu")
     if translator.shortlist is None:
-        pairs = ojak.read_pairs([study.taught if MODELS[model][1] else study.text])
+        pairs = ojak.read_pairs([study.text(model)])
         sides = [translator.source.encode(p.source) for p in pairs], [translator.target.encode(p.target) for p in pairs]
         lexicon, _ = learn(*sides, (len(translator.source), len(translator.target)), words=50, frequent=200)
         lexicon.save(place)
@@ -148,12 +180,12 @@ def shortlist(study: Study, model: str) -> None:
 
 def measure(study: Study, rounds: int) -> dict[str, Any]:
     """BLEU of every model that has ended, in every way, and how fast it is: text in, text out."""
-    _, _, (name, split) = CORPORA[study.corpus]
+    name, split = study.corpus.test
     pairs = study.pairs([name], split)
     sources, references = [pair.source for pair in pairs], [pair.target for pair in pairs]
     points: list[dict[str, Any]] = []
     makers = {}
-    models = [model for model in MODELS if study.ended(model)]
+    models = [model for model in study.models if study.ended(model)]
     for model in models:
         shortlist(study, model)
         for precision in PRECISIONS:
@@ -182,7 +214,7 @@ def measure(study: Study, rounds: int) -> dict[str, Any]:
         rate = statistics.median(point["sentences_per_second"])
         print(f"{told(point):50} {point['bleu']:6.2f} BLEU  {rate:8.1f} sentences/s", flush=True)
     return {
-        "command": f"python benchmarks/pareto.py {study.corpus} --measure",
+        "command": f"python benchmarks/pareto.py {study.name} --measure",
         "machine": machine(),
         "versions": versions(),
         "workers": cores(),
@@ -203,27 +235,27 @@ def told(point: dict[str, Any]) -> str:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("corpora", nargs="*", metavar="CORPUS", default=list(CORPORA))
-    options.add_argument("--only", nargs="+", metavar="MODEL", default=list(MODELS))
+    options.add_argument("--only", nargs="+", metavar="MODEL", default=list(STUDENTS))
     options.add_argument("--measure", action="store_true")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--trial", type=Path, metavar="FOLDER")
     asked = options.parse_args()
-    for what, given, known in (("corpus", asked.corpora, CORPORA), ("model", asked.only, MODELS)):
+    for what, given, known in (("corpus", asked.corpora, CORPORA), ("model", asked.only, STUDENTS)):
         if unknown := [name for name in given if name not in known]:
             options.error(f"a {what} is one of {', '.join(known)}, but {', '.join(unknown)} was named")
-    for corpus in asked.corpora:
-        place = (asked.trial or ROOT / "runs" / "pareto") / corpus
-        study = Study(corpus, place, asked.trial is not None)
-        if not study.text.is_file():
-            place.mkdir(parents=True, exist_ok=True)
-            write_pairs(study.text, study.pairs(CORPORA[corpus][0], "train"))
+    for name in asked.corpora:
+        study = Study(name, (asked.trial or ROOT / "runs" / "pareto") / name, asked.trial is not None)
+        learnt = study.text(study.corpus.teacher)
+        if not learnt.is_file():
+            learnt.parent.mkdir(parents=True, exist_ok=True)
+            write_pairs(learnt, study.pairs(study.corpus.files, "train"))
         if not asked.measure:
             for model in asked.only:
                 train(study, model)
         if asked.measure or study.trial:
             result = measure(study, asked.rounds)
             if not study.trial:
-                keep(f"pareto-{corpus}", result)
+                keep(f"pareto-{name}", result)
 
 
 if __name__ == "__main__":
