@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import tables
+from cells import table
 from pydantic import BaseModel
 
 from ojak import cli
@@ -88,7 +89,7 @@ def _keys(section: type[BaseModel], prefix: str, names: list[str]) -> list[str]:
         field = schema["properties"][name]
         rows.append([f"`{prefix}{name}`", _values(field), f"`{json.dumps(field['default'])}`", field["description"]])
     about = [] if section is Recipe else [schema["description"], ""]
-    return [*about, *tables.table(["Key", "Values", "Default", "What it is"], rows)]
+    return [*about, *table(["Key", "Values", "Default", "What it is"], rows)]
 
 
 def _values(field: dict[str, Any]) -> str:
@@ -126,7 +127,7 @@ def _presets() -> list[str]:
             values = [recipe[key] for recipe in recipes]
             cells = [f"{value:,}" if value == default[key] else f"**{value:,}**" for value in values]
             rows.append([f"`{key}`", *cells])
-        lines += ["", f"### Pairs, with the {architecture} architecture", "", *tables.table(["Key", *titles], rows)]
+        lines += ["", f"### Pairs, with the {architecture} architecture", "", *table(["Key", *titles], rows)]
     return lines
 
 

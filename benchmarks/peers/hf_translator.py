@@ -1,0 +1,181 @@
+"""Hugging Face's MarianMTModel as a user of the library would make a translator of it: a SentencePiece vocabulary, a
+plain loop for so many minutes, `generate`.
+
+python hf_translator.py TRAIN DEV FOLDER --minutes 60 [--threads 1] [--seed 1] [--test FILE …]
+
+Files are of pairs, tab-separated. The rate rises, and falls by a cosine with the minutes; the weights are those of the
+last step. Writes FOLDER/NAME.txt with the translations of each test file, beam 4, and prints as JSON what was done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import math
+import random
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import sentencepiece
+import torch
+from torch import Tensor, nn
+from transformers import GenerationConfig, MarianConfig, MarianMTModel
+
+PAD, UNK, BOS, EOS = range(4)
+VOCABULARY, BATCH, RATE, WARM = 12000, 4096, 1e-3, 0.05
+"""words, tokens of the longer side in a batch, the highest rate, and the share of the time in which it rises"""
+Ids = list[tuple[list[int], list[int]]]
+
+
+def read(path: Path) -> list[tuple[str, str]]:
+    found = []
+    for line in path.read_text("utf-8").split("\n")[:-1]:
+        source, target = line.split("\t")
+        found.append((source, target))
+    return found
+
+
+def make() -> MarianMTModel:
+    sizes = {
+        **{f"{side}_attention_heads": 4 for side in ("encoder", "decoder")},
+        **{f"{side}_ffn_dim": 1024 for side in ("encoder", "decoder")},
+    }
+    config = MarianConfig(
+        vocab_size=VOCABULARY,
+        d_model=256,
+        encoder_layers=4,
+        decoder_layers=3,
+        dropout=0.2,
+        activation_function="relu",
+        max_position_embeddings=512,
+        scale_embedding=True,
+        pad_token_id=PAD,
+        eos_token_id=EOS,
+        decoder_start_token_id=BOS,
+        forced_eos_token_id=None,
+        **sizes,
+    )
+    return MarianMTModel(config)
+
+
+def batches(rows: Ids, seed: int) -> Iterator[Ids]:
+    """For ever: pairs of like lengths, in a shuffled order that is another in each pass."""
+    generator = random.Random(seed)
+    while True:
+        generator.shuffle(rows)
+        order = sorted(rows, key=lambda row: max(map(len, row)))
+        cut: list[Ids] = [[]]
+        for row in order:
+            if cut[-1] and (max(map(len, row)) + 1) * (len(cut[-1]) + 1) > BATCH:
+                cut.append([])
+            cut[-1].append(row)
+        generator.shuffle(cut)
+        yield from cut
+
+
+def filled(rows: Sequence[list[int]]) -> Tensor:
+    longest = max(map(len, rows))
+    return torch.tensor([[*row, *[PAD] * (longest - len(row))] for row in rows])
+
+
+def loss(model: MarianMTModel, batch: Ids, smoothing: float) -> tuple[Tensor, int]:
+    """The summed loss of a batch, and its tokens."""
+    source = filled([[*row, EOS] for row, _ in batch])
+    target = filled([[BOS, *row, EOS] for _, row in batch])
+    logits = model(
+        input_ids=source,
+        attention_mask=(source != PAD).long(),
+        decoder_input_ids=target[:, :-1],
+        decoder_attention_mask=(target[:, :-1] != PAD).long(),
+        use_cache=False,
+    ).logits
+    measured = nn.functional.cross_entropy(
+        logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=PAD, label_smoothing=smoothing, reduction="sum"
+    )
+    return measured, sum(len(row) + 1 for _, row in batch)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("train", type=Path)
+    options.add_argument("dev", type=Path)
+    options.add_argument("folder", type=Path)
+    options.add_argument("--minutes", type=float, required=True)
+    options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--test", type=Path, nargs="*", default=[])
+    asked = options.parse_args()
+    torch.set_num_threads(asked.threads)
+    torch.manual_seed(asked.seed)
+    torch.set_float32_matmul_precision("medium")
+    pairs = read(asked.train)
+    learnt = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=(side for pair in pairs for side in pair),
+        model_writer=learnt,
+        vocab_size=VOCABULARY,
+        pad_id=PAD,
+        unk_id=UNK,
+        bos_id=BOS,
+        eos_id=EOS,
+        character_coverage=1.0,
+        minloglevel=2,
+    )
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=learnt.getvalue())
+
+    def ids(of: list[tuple[str, str]]) -> Ids:
+        return [(pieces.encode(source)[:200], pieces.encode(target)[:200]) for source, target in of]
+
+    model = make()
+    optimizer = torch.optim.Adam(model.parameters(), lr=RATE, betas=(0.9, 0.98), fused=True)
+    stream, whole = batches(ids(pairs), asked.seed), 60 * asked.minutes
+    begun, updates, tokens = time.monotonic(), 0, 0
+    while (spent := (time.monotonic() - begun) / whole) < 1:
+        rate = RATE * (spent / WARM if spent < WARM else (1 + math.cos(math.pi * (spent - WARM) / (1 - WARM))) / 2)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        measured, count = loss(model.train(), next(stream), 0.1)
+        optimizer.zero_grad()
+        (measured / count).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        updates, tokens = updates + 1, tokens + count
+        if updates % 100 == 0:
+            print(f"update {updates}, {spent:.0%}: loss {float(measured.detach()) / count:.3f}", flush=True)
+    with torch.inference_mode():
+        some = ids(read(asked.dev)[:800])
+        parts = [loss(model.eval(), some[first : first + 32], 0.0) for first in range(0, len(some), 32)]
+        perplexity = math.exp(sum(float(part) for part, _ in parts) / sum(count for _, count in parts))
+        model.generation_config = GenerationConfig(
+            decoder_start_token_id=BOS, pad_token_id=PAD, eos_token_id=EOS, num_beams=4, max_new_tokens=200
+        )
+        asked.folder.mkdir(parents=True, exist_ok=True)
+        for test in asked.test:
+            sources = [pieces.encode(source)[:200] for source, _ in read(test)]
+            order = sorted(range(len(sources)), key=lambda place: len(sources[place]))
+            said = [""] * len(sources)
+            for first in range(0, len(order), 32):
+                here = order[first : first + 32]
+                source = filled([[*sources[place], EOS] for place in here])
+                limit = 2 * source.shape[1] + 10
+                found = model.generate(input_ids=source, attention_mask=(source != PAD).long(), max_new_tokens=limit)
+                for place, row in zip(here, found.tolist(), strict=True):
+                    said[place] = pieces.decode([word for word in row if word > EOS])
+            (asked.folder / f"{test.stem}.txt").write_text("".join(f"{line}\n" for line in said), "utf-8")
+    print(
+        json.dumps(
+            {
+                "minutes": asked.minutes,
+                "updates": updates,
+                "tokens_per_second": tokens / whole,
+                "parameters": sum(weight.numel() for weight in model.parameters()),
+                "dev_perplexity": perplexity,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

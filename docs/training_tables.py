@@ -1,0 +1,236 @@
+"""Tables of how training goes: its speed, what objectives and processes cost, packing, and what breaks."""
+
+from __future__ import annotations
+
+import statistics
+
+from cells import MISSING, made_by, read, table
+
+from ojak.look import charts
+
+
+def speed() -> list[str]:
+    """Training beside the peers."""
+    result = read("", ["training"]).get("training")
+    lines = ["## Speed of training, beside the peers", ""]
+    if result is None:
+        return [*lines, MISSING]
+    lines += [
+        "The same synthetic sentences of Multi30k's lengths, a vocabulary of 8,000, batches of 4,096 tokens, label",
+        "smoothing and Adam for everyone; real target tokens a second on two threads. Transformer: 3 + 3 layers, width",
+        "256, 4 heads, feed-forward 1,024, as published; LSTM: one layer of 512, general attention, input feeding. A",
+        f"round runs all, one after another; the median of {result['rounds']} rounds of {result['seconds']:.0f} s is",
+        "told, with the slowest and the fastest. Tuned, from outside: fp32 products at precision medium, an allocator",
+        "that keeps its memory. Ojak as it comes has rotary positions and norms before the layers. Dropout falls on",
+        "slightly different places: Ojak does not drop attention weights, Hugging Face neither these nor the inside of",
+        "the feed-forward layer.",
+    ]
+    ceiling = result["ceilings"]
+    for kind in ("transformer", "recurrent"):
+        found = {name: one for name, one in result["contenders"].items() if name.startswith(kind)}
+        best = next(one for name, one in found.items() if "ojak" in name)["tokens_per_second"]
+        rows = []
+        for name, one in sorted(found.items(), key=lambda item: -item[1]["tokens_per_second"]):
+            rate = one["tokens_per_second"]
+            cells = [
+                name.split("/")[1],
+                f"**{rate:,.0f}**" if "ojak" in name else f"{rate:,.0f}",
+                f"{one['windows'][0]:,.0f} to {one['windows'][-1]:,.0f}",
+                f"{best / rate:.1f}",
+                f"{one['peak_mb']:,.0f}",
+            ]
+            if kind == "transformer":
+                share = rate * result["megaflops"] / 1e3
+                cells.append(f"{share:,.0f}")
+            rows.append(cells)
+        header = ["Trainer", "tokens/s", "range", "ojak bf16 is so many times as fast", "peak MB"]
+        lines += ["", *table([*header, *(["GFLOP/s"] if kind == "transformer" else [])], rows)]
+        lines += ["", f"![tokens a second]({SPEED_PICTURES[kind]})"]
+    return [
+        *lines,
+        "",
+        f"Ceilings of matrix products in the same run, GFLOP/s: fp32 {ceiling['fp32']:,.0f}, fp32 at precision medium",
+        f"{ceiling['fp32 medium']:,.0f}, bf16 {ceiling['bf16']:,.0f}. Where the processor has matrix units (AMX) the",
+        "products are a small part of the time, and passes over the activations, which wait for memory, the rest.",
+        *made_by({"training": result}, {}),
+    ]
+
+
+SPEED_PICTURES = {kind: f"pictures/speed-{kind}.svg" for kind in ("transformer", "recurrent")}
+
+
+def speed_pictures() -> dict[str, str]:
+    """The bars of the table above, by file."""
+    result = read("", ["training"]).get("training")
+    if result is None:
+        return {}
+    found = {}
+    for kind, path in SPEED_PICTURES.items():
+        values = {
+            name.split("/")[1]: one["tokens_per_second"]
+            for name, one in result["contenders"].items()
+            if name.startswith(kind)
+        }
+        ours = [name for name in values if "ojak" in name]
+        found[path] = charts.bars(f"Training, {kind}: target tokens a second", values, ours)
+    return found
+
+
+def objectives() -> list[str]:
+    """What the objectives cost."""
+    lines = ["## What objectives cost", ""]
+    found = read("", ["objectives"])
+    if not found:
+        return [*lines, MISSING]
+    result = found["objectives"]
+    speeds = result["tokens_per_second"]
+    rows = []
+    for name, here in speeds.items():
+        shares = [speed / plain for speed, plain in zip(here, speeds["plain"], strict=True)]
+        low, high = (f"{100 * end(shares):.0f}" for end in (min, max))
+        rows.append(
+            [name, f"{statistics.median(here):,.0f}", f"{100 * statistics.median(shares):.0f} % ({low}–{high})"]
+        )
+    return [
+        *lines,
+        "Target tokens a second of one thread, on the work of the table of training's speed, and the share of what",
+        f"plain training does in the same round: the median of {result['rounds']}, and between what they lay. The",
+        "objectives are those of [training.md](training.md); scheduled sampling and R-Drop go through the decoder, or",
+        "the model, twice. The machine was not quiet: a few percent are nothing.",
+        "",
+        *table(["Objective", "tokens/s", "of plain training"], rows),
+        *made_by(found, {}),
+    ]
+
+
+def parallel() -> list[str]:
+    """Training on two processes beside one."""
+    lines = ["## Training on several processes", ""]
+    result = read("", ["parallel"]).get("parallel")
+    if result is None:
+        return [*lines, MISSING]
+    found = result["contenders"]
+    names = ("one process, one thread", "one process, two threads")
+    one, threads = ([each["tokens_per_second"] for each in found[name]["rounds"]] for name in names)
+    rows = []
+    for name, its in found.items():
+        speeds = [each["tokens_per_second"] for each in its["rounds"]]
+        ratios = [sorted(a / b for a, b in zip(speeds, others, strict=True)) for others in (one, threads)]
+        rows.append(
+            [
+                name,
+                f"{statistics.median(speeds):,.0f}",
+                *(f"{statistics.median(its):.2f} ({its[0]:.2f}–{its[-1]:.2f})" for its in ratios),
+                f"{its['update_ms']:,.0f}",
+                f"{its['sum_ms']:,.0f}" if its["sum_ms"] else "",
+                f"{its['peak_mb']:,.0f}",
+            ]
+        )
+    return [
+        *lines,
+        "Target tokens a second of the Transformer of width 256 with 3 + 3 layers and a vocabulary of 8,000",
+        f"({result['parameters'] / 1e6:.1f} M parameters), with {result['tokens']:,} tokens in an update (strong), or",
+        "for each process (weak). Ratios are of the same round: the median, and between what they lay. The bar is 1.8",
+        "times one process with one thread. Summing is what of an update a process spends on adding up gradients with",
+        "the other, waiting for it included. Two processes apart know nothing of each other: what the machine allows.",
+        "",
+        *table(
+            ["", "tokens/s", "× one thread", "× two threads", "ms an update", "of them summing", "MB a process"], rows
+        ),
+        "",
+        f"- {result['machine']}; torch {result['versions']['torch']}; {len(one)} rounds of {result['seconds']:g} s",
+        f"- Made by: `{result['command']}`",
+    ]
+
+
+def packing() -> list[str]:
+    """Tokenising corpora larger than memory."""
+    lines = [
+        "## Packing large corpora",
+        "",
+        "A file of pairs is tokenised once into ids on disk, and training draws its batches from there. SentencePiece",
+        "alone is what its own calls do on lists in memory, by as many processes, just before and after on the same",
+        "machine; packing also reads and checks the file, normalises, and writes. Peak memory is that of the largest",
+        "process above what its imports take: of packing, and of planning a pass and drawing 1,000 batches.",
+        "",
+    ]
+    result = read("", ["packing"]).get("packing")
+    if result is None:
+        return [*lines, f"Packing: {MISSING}."]
+    rows = []
+    for size in result["sizes"]:
+        alone = sum(size["sentencepiece_pairs_per_second"]) / len(size["sentencepiece_pairs_per_second"])
+        rows.append(
+            [
+                f"{size['pairs']:,}",
+                f"{size['bytes_of_text'] / 1e9:.2f} → {size['bytes_packed'] / 1e9:.2f} GB",
+                f"{size['seconds']:,.0f} s",
+                f"**{round(size['pairs_per_second'], -2):,.0f}**",
+                f"{round(alone, -2):,.0f}",
+                f"{size['ratio']:.2f}",
+                f"{size['memory_packing'] / 1e6:.0f} MB",
+                f"{size['memory_batches'] / 1e6:.0f} MB",
+            ]
+        )
+    header = ["pairs", "text → packed", "time", "pairs/s", "SentencePiece alone", "ratio", "packing", "batches"]
+    notes = [f"- {size['pairs']:,} pairs: {size['note']}." for size in result["sizes"] if size["note"]]
+    return [
+        *lines,
+        *table(header, rows),
+        "",
+        f"- Processes that encode: {result['processes']}, beside the one that reads and writes.",
+        *notes,
+        *made_by({"packing": result}, {})[1:],
+    ]
+
+
+def faults() -> list[str]:
+    """Runs that are broken in every way, and what a checkpoint costs."""
+    lines = ["## Runs that are broken, and resumed", ""]
+    result = read("", ["faults"]).get("faults")
+    if result is None:
+        lines.append(f"Kills and other faults: {MISSING}.")
+    else:
+        kinds, counts = result["kinds"], ("injected", "lost", "differences")
+        killed = sum(one["injected"] for one in kinds if one["kill"])
+        rows = [[one["what"], *(f"{one[key]:,}" for key in counts)] for one in kinds]
+        rows.append(["**all**", *(f"**{sum(one[key] for one in kinds):,}**" for key in counts)])
+        lines += [
+            f"Tiny runs of {len(result['runs'])} kinds (RNN, GRU, LSTM and Transformer, with attention and without,",
+            f"fp32 and bf16, with workers and without) were killed {killed:,} times and broken in other ways,",
+            "at places drawn at random, most of them several times one after another, and resumed to their end. A run",
+            "is lost if it cannot be resumed, or does not say what happened. Differences are those from a run that",
+            "nothing disturbed, to the bit: of weights, state of the optimizer, progress, history (no times), card.",
+            "",
+            *table(["Fault", "injected", "runs lost", "runs with differences"], rows),
+            *made_by({"faults": result}, {}),
+        ]
+    lines += ["", "### What a checkpoint costs", ""]
+    result = read("", ["checkpoints"]).get("checkpoints")
+    if result is None:
+        return [*lines, f"Seconds and memory: {MISSING}."]
+    rows = [
+        [
+            name,
+            f"{one['parameters'] / 1e6:.1f} M",
+            f"{one['bytes'] / 1e6:,.0f} MB",
+            f"{one['took']:.2f} s",
+            f"{one['memory'] / 1e6:,.0f} MB",
+            f"{one['loading']:.2f} s",
+            f"{one['update']:.2f} s",
+            f"**{100 * one['share']:.2f} %**",
+        ]
+        for name, one in result["models"].items()
+    ]
+    header = ["Transformer", "parameters", "on the disk", "to write", "more memory", "to read", "an update"]
+    every = next(iter(result["models"].values()))["save_every"]
+    return [
+        *lines,
+        "Medians; an update is of 4,096 tokens a side, in seconds of the processor for each thread. Writing, by the",
+        "clock, includes the sums and waiting for the disk. The memory is what the process holds at most while it",
+        f"writes, above what it held before. The share is that of one checkpoint in {every} updates,",
+        "`train.save_every` by default.",
+        "",
+        *table([*header, "share of training"], rows),
+        *made_by({"checkpoints": result}, {}),
+    ]
