@@ -7,6 +7,8 @@ import json
 import math
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -364,6 +366,38 @@ def test_addresses_that_are_limited_are_foretold_too(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(memory, "most_addresses", lambda: 123)
     assert [most for _, most in trial._limits(torch.device("cpu"), 0)][-1] == 123
     assert trial._limits(torch.device("meta"), 0) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits and sizes of addresses are read as Linux tells them")
+def test_under_a_limit_of_addresses_few_products_are_kept_prepared() -> None:
+    """Every new shape of a product is prepared by oneDNN, which keeps it."""
+
+    def grown(limit: int) -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", MANY_SHAPES, str(limit)], capture_output=True, text=True, check=True
+        )
+        return int(done.stdout)
+
+    free, limited = grown(-1), grown(32 << 30)
+    if free < 100 << 20:
+        pytest.skip("products are not prepared here")
+    assert limited < 0.75 * free, (limited, free)
+
+
+MANY_SHAPES = """
+import resource, sys, torch
+from ojak.train import memory
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]), -1))
+torch.set_num_threads(1)
+memory.save_addresses()
+states, weight = torch.ones(400, 64), torch.ones(64, 64)
+torch.set_float32_matmul_precision("medium")
+torch.mm(states, weight)
+before = memory.peak_addresses()
+for rows in range(1, 400):
+    torch.mm(states[:rows], weight)
+print(memory.peak_addresses() - before)
+"""
 
 
 def test_memory_that_is_refused_later_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
