@@ -4,11 +4,12 @@
 
 Writes docs/pictures/*.svg and benchmarks/results/pictures.json, which tells what each of them shows; for
 docs/looking.md a map of occlusion; and, where there is a Chromium to draw them, the page of all heads and the
-report of docs/measuring.md.
+report of docs/measuring.md. A picture whose model is not there is left as it was.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,10 +17,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from common import ROOT, data, keep
+from common import RESULTS, ROOT, data, keep
 
 import ojak
 from ojak.attribution.inside import COMPARED
+from ojak.errors import ModelError
 from ojak.evaluate import page
 from ojak.evaluate.measured import measure
 from ojak.evaluate.report import translated
@@ -70,9 +72,14 @@ def photograph(name: str, html: str, size: str) -> None:
 
 
 def main() -> None:
-    shown = {}
+    before = RESULTS / "pictures.json"
+    shown = json.loads(before.read_text("utf-8"))["pictures"] if before.is_file() else {}
     for name, (run, sentence, view) in PICTURES.items():
-        translator = ojak.load(ROOT / "runs" / run)
+        try:
+            translator = ojak.load(ROOT / "runs" / run)
+        except ModelError as error:
+            print(f"{name} is left as it was: {error}", file=sys.stderr)
+            continue
         (found,) = translator.translate([sentence], attention=True)
         path = ROOT / "docs" / "pictures" / f"{name}.svg"
         path.parent.mkdir(exist_ok=True)
