@@ -204,6 +204,20 @@ def test_cutting_an_update_into_parts_changes_nothing(name: str, how: Callable[.
     assert any(not weights[key].equal(before[key]) for key in weights)
 
 
+def test_workers_have_a_core_each() -> None:
+    """An operation of a worker is not shared with other threads, whatever number this thread has."""
+    torch.manual_seed(1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with closing(Working(make("gru-additive-before"), TrainConfig(workers=2))) as working:
+            batch = collate([[4, 5]] * 4, [[4]] * 4, torch.device("cpu"))
+            assert working.each([batch], lambda model, part: torch.get_num_threads()) == [1, 1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("name", ["gru-additive-before", "transformer-pre-rotary-swiglu"])
 def test_workers_drop_alike_each_time(name: str) -> None:
     """Which thread is first changes nothing: the parts have seeds of their own."""

@@ -161,6 +161,7 @@ def _workers(count: int) -> ThreadPoolExecutor:
 
     def begin() -> None:
         torch.set_num_threads(1)
+        torch.get_num_threads()  # settled by being asked for: else the thread's first operation takes this one's number
         ready.wait()
 
     pool = ThreadPoolExecutor(count, thread_name_prefix="worker")
