@@ -25,7 +25,7 @@ LAYERS: list[tuple[str, ...]] = [
         *("ojak.files", "ojak.config", "ojak.presets", "ojak.text", "ojak.result", "ojak.maps", "ojak.words"),
         "ojak.corpus.pair",
     ),
-    ("ojak.corpus", "ojak.evaluate.metrics", "ojak.batch", "ojak.evaluate"),
+    ("ojak.corpus", "ojak.evaluate.metrics", "ojak.batch", "ojak.workers", "ojak.evaluate"),
     ("ojak.model",),
     ("ojak.compiled",),
     ("ojak.search",),

@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from threading import Barrier
 from typing import TypeVar
 
 import torch
@@ -28,6 +26,7 @@ from ojak.model.dropout import drawn_from
 from ojak.model.seam import Seq2Seq
 from ojak.train.parallel import Processes, Room
 from ojak.train.sharding import in_pieces, own
+from ojak.workers import workers
 
 Found = TypeVar("Found")
 
@@ -75,7 +74,7 @@ class Working:
             words = {id(p) for m in (learnt.source, learnt.target, learnt.project) for p in m.parameters()}
             first = _copied(learnt, lambda p: p.detach() if id(p) in words else p.detach().to(torch.bfloat16))
         self.models = [first, *(_copied(first, lambda p: p.detach()) for _ in range(count - 1))]
-        self._pool = _workers(count) if count > 1 else None
+        self._pool = workers(count) if count > 1 else None
 
     def close(self) -> None:
         """Ends the workers."""
@@ -96,8 +95,8 @@ class Working:
                 if batch.seed is None:
                     batch = replace(batch, seed=int(torch.randint(2**62, ())))
                 parts = batch.parts(len(self.models)) if self._pool else [batch]
-                workers = self._pool.map if self._pool else map
-                found += workers(lambda *given: _seeded(learn, *given), self.models, parts)
+                side_by_side = self._pool.map if self._pool else map
+                found += side_by_side(lambda *given: _seeded(learn, *given), self.models, parts)
         return found
 
     @torch.no_grad()
@@ -153,20 +152,3 @@ def _seeded(learn: Callable[[Seq2Seq, Batch], Found], model: Seq2Seq, part: Batc
     assert part.seed is not None
     with drawn_from(part.seed, model.device):
         return learn(model, part)
-
-
-def _workers(count: int) -> ThreadPoolExecutor:
-    """Threads whose operations use one core each; the number of this thread, which torch changes too, is put back."""
-    threads, ready = torch.get_num_threads(), Barrier(count + 1)
-
-    def begin() -> None:
-        torch.set_num_threads(1)
-        torch.get_num_threads()  # settled by being asked for: else the thread's first operation takes this one's number
-        ready.wait()
-
-    pool = ThreadPoolExecutor(count, thread_name_prefix="worker")
-    for _ in range(count):
-        pool.submit(begin)
-    ready.wait()
-    torch.set_num_threads(threads)
-    return pool

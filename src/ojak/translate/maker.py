@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +19,7 @@ from ojak.text import Tokenizer
 from ojak.text.vocabulary import EOS, UNK
 from ojak.translate import guards, long, mbr
 from ojak.translate.glossary import Glossary
+from ojak.workers import workers
 
 LEAST = 256
 """source tokens of a batch that is made small for the sake of several workers"""
@@ -156,7 +156,7 @@ class Maker(ABC):
 
         batches = batch.plan(lengths, lengths, budget)[::-1]  # the longest first
         if min(self.workers, len(batches)) > 1:
-            with ThreadPoolExecutor(min(self.workers, len(batches))) as threads:
+            with workers(min(self.workers, len(batches))) as threads:
                 made = list(threads.map(found, batches))
         else:
             made = [found(chosen) for chosen in batches]
