@@ -23,8 +23,8 @@ from ojak.corpus.write import write_pairs
 from ojak.evaluate.report import evaluate
 
 RECIPES = ROOT / "recipes" / "small"
-CORPORA = {"tatoeba": ("ende_tatoeba", "de", 5000), "talk": ("enko_talk", "ko", None)}
-"""set, target language, and how many of its pairs are learnt from"""
+CORPORA = {"tatoeba": ("ende_tatoeba", "de", 5000, 40), "talk": ("enko_talk", "ko", None, 12)}
+"""set, target language, how many of its pairs are learnt from, and the most passes over them"""
 STEPS = ["base", *sorted(path.stem for path in RECIPES.glob("[0-9]*.toml"))]
 SEEDS = ("1", "2", "3")
 
@@ -44,7 +44,7 @@ def settings(step: str) -> dict[str, Any]:
 
 def learnt_from(corpus: str) -> Path:
     """The pairs that a corpus has for training, in a file."""
-    name, _, count = CORPORA[corpus]
+    name, _, count, _ = CORPORA[corpus]
     path = ROOT / "runs" / "small" / f"{corpus}.tsv"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,10 +57,11 @@ def main(names: list[str]) -> None:
     for corpus, step, seed in wanted:
         if not names and (RESULTS / f"{result(corpus, step, seed)}.json").is_file():
             continue
-        name, target, _ = CORPORA[corpus]
+        name, target, _, epochs = CORPORA[corpus]
         recipe = settings(step)
         files = {"pairs": [str(learnt_from(corpus))], "dev": [data(f"{name}.dev.tsv.gz")]}
-        merge(recipe, {"seed": int(seed), "data": {**files, "source": "en", "target": target}, "train": {"threads": 1}})
+        merge(recipe, {"seed": int(seed), "data": {**files, "source": "en", "target": target}})
+        merge(recipe, {"train": {"threads": 1, "epochs": epochs}})
         run = ROOT / "runs" / "small" / f"{corpus}-{step}-{seed}"
         begun = (run / "recipe.toml").exists()
         ojak.train_run({} if begun else recipe, run, resume=begun)

@@ -218,7 +218,7 @@ def small() -> list[str]:
         "chosen by the validation set.",
     ]
     every: dict[str, Result] = {}
-    for corpus, (name, target, count) in small_benchmark.CORPORA.items():
+    for corpus, (name, target, count, epochs) in small_benchmark.CORPORA.items():
         rows, before = [], None
         for step in small_benchmark.STEPS:
             recipe = f"recipes/small/{step}.toml"
@@ -241,8 +241,9 @@ def small() -> list[str]:
             minutes = statistics.mean(its["minutes"] for its in found.values())
             rows.append([*row, str(len(found)), f"{minutes:.0f}", cells[0], cells[2], gain, cells[3]])
         what = f"the first {count:,} pairs of" if count else "all of"
+        passes = f"At most {epochs} passes over them."
         lines += [
-            *("", f"### {corpus}: {what} `{name}`, en-{target}", ""),
+            *("", f"### {corpus}: {what} `{name}`, en-{target}", "", passes, ""),
             *table(["Step", "What it adds", "seeds", "minutes", "BLEU, dev", "BLEU, test", "gain", "chrF, test"], rows),
         ]
     reports = {name: its["tests"]["test"] for name, its in every.items()}
