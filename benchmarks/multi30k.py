@@ -3,7 +3,7 @@
     python benchmarks/multi30k.py [RUN …]      such as bf16-1 for seed 1; one thread a run
 
 Trains by recipes/multi30k/transformer.toml, which was chosen on the validation set alone, and writes
-benchmarks/results/multi30k-RUN.json: scores on the three test sets, beam 5, and how validation rose with the minutes.
+benchmarks/results/multi30k-RUN.json: scores on the three test sets, and how validation rose with the minutes.
 Tokenised BLEU is over words as Moses cuts them (sacremoses, which must be installed), in lower case, as published
 figures count it; the others are sacreBLEU's own, over raw text.
 """
@@ -35,10 +35,10 @@ def moses(texts: list[str]) -> list[str]:
     return [tokenizer.tokenize(normaliser.normalize(text.lower()), return_str=True) for text in texts]
 
 
-def measure(translator: ojak.Translator, name: str, beam: int = 5) -> dict[str, Any]:
-    """Scores on one of Multi30k's sets."""
+def measure(translator: ojak.Translator, name: str) -> dict[str, Any]:
+    """Scores on one of Multi30k's sets, by the search of the recipe."""
     pairs = ojak.read_pairs([data(f"multi30k_ende.{name}.tsv.gz")])
-    report = evaluate(translator, pairs, translator.search.model_copy(update={"beam": beam}))
+    report = evaluate(translator, pairs, ojak.SearchConfig(**read_toml(RECIPE)["search"]))
     tokenised = tokenised_bleu(moses(report.hypotheses), moses([pair.target for pair in pairs]))
     return {
         "tokenised_bleu": tokenised.value,
