@@ -104,7 +104,7 @@ def main() -> None:
             continue
         print(name, found[name], flush=True)
         made = {"command": "python benchmarks/attribution.py", "machine": machine(), "seed": SEED, "threads": 1}
-        keep("attribution", {**made, "longest": MOST, "norms": "mean of layers", "models": found})
+        keep("attribution", {**made, "longest": MOST, "models": found})
 
 
 if __name__ == "__main__":

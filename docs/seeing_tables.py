@@ -42,8 +42,6 @@ def attribution() -> list[str]:
         f"(the first of enko_talk.test with at most {result['longest']} words) and the models' own greedy",
         "translations. Attention is the mean of all heads.",
     ]
-    if result.get("norms") != "mean of layers":
-        lines.append("The norms here were taken by an earlier definition: the mean of each layer's shares.")
     ways = {"taken out": "is taken out", "another word": "makes way for another, drawn at random"}
     for name, of in result["models"].items():
         views = [view for view in of["drop"] if view not in ("chance", "the most there is")]
