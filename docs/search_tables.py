@@ -8,7 +8,7 @@ from cells import MISSING, Result, made_by, read, table
 def searching() -> list[str]:
     """Required terms, the guards, and CTranslate2 beside PyTorch."""
     found = read("search-", ["constraints", "guards", "ctranslate2"])
-    lines = ["## Search", "", "With the English–Korean models above, en-ko, on their test set `enko_talk`."]
+    lines = ["## Search", "", "With English–Korean models of the recipes above, en-ko, on their test set `enko_talk`."]
     for part, function in (("constraints", _constraints), ("guards", _guards), ("ctranslate2", _ctranslate2)):
         lines += ["", *(function(found[part]) if part in found else [f"{part}: {MISSING}."])]
     signed = {name: [(name, result["signature"])] for name, result in found.items() if "signature" in result}
