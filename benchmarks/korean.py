@@ -8,11 +8,15 @@ Writes benchmarks/results/korean-MODEL-DIRECTION.json, with scores for each test
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from common import ROOT, data, keep, machine, run_figures
 
 import ojak
 from ojak.config import merge, read_toml
+from ojak.corpus.pair import Pair
 from ojak.evaluate.report import evaluate
 
 SETS = ("enko_talk", "enko_chat")
@@ -20,39 +24,42 @@ MODELS = ("gru-additive", "transformer")
 DIRECTIONS = {"en-ko": False, "ko-en": True}
 
 
+def trained(recipe: str, sets: Sequence[str], direction: str, run: Path) -> ojak.Translator:
+    """The model of recipes/korean/RECIPE.toml, trained on these sets, or trained on to its end; one thread."""
+    settings = read_toml(ROOT / "recipes" / "korean" / "base.toml")
+    merge(settings, read_toml(ROOT / "recipes" / "korean" / f"{recipe}.toml"))
+    files = {
+        part: [data(f"{name}.{split}.tsv.gz") for name in sets] for part, split in (("pairs", "train"), ("dev", "dev"))
+    }
+    merge(settings, {"data": {**files, "reverse": DIRECTIONS[direction]}, "train": {"threads": 1}})
+    begun = (run / "recipe.toml").exists()
+    ojak.train_run({} if begun else settings, run, resume=begun)
+    return ojak.load(run)
+
+
+def pairs(name: str, split: str, direction: str) -> list[Pair]:
+    """The pairs of a set, in a direction."""
+    found = ojak.read_pairs([data(f"{name}.{split}.tsv.gz")])
+    return [pair.turned() for pair in found] if DIRECTIONS[direction] else found
+
+
+def measured(translator: ojak.Translator, sets: Sequence[str], direction: str) -> dict[str, Any]:
+    """Scores on the test sets."""
+    tests = {}
+    for name in sets:
+        report = evaluate(translator, pairs(name, "test", direction), ojak.SearchConfig(beam=4))
+        tests[name] = report.as_dict()
+        print(direction, name, report.table(), sep="\n", flush=True)
+    return tests
+
+
 def main(names: list[str]) -> None:
     for name in names or [f"{model}-{direction}" for direction in DIRECTIONS for model in MODELS]:
         model, direction = name[:-6], name[-5:]
-        settings = read_toml(ROOT / "recipes" / "korean" / "base.toml")
-        merge(settings, read_toml(ROOT / "recipes" / "korean" / f"{model}.toml"))
-        files = {
-            part: [data(f"{corpus}.{split}.tsv.gz") for corpus in SETS]
-            for part, split in (("pairs", "train"), ("dev", "dev"))
-        }
-        merge(settings, {"data": {**files, "reverse": DIRECTIONS[direction]}, "train": {"threads": 1}})
         run = ROOT / "runs" / "korean" / name
-        begun = (run / "recipe.toml").exists()
-        ojak.train_run({} if begun else settings, run, resume=begun)
-
-        translator = ojak.load(run)
-        tests = {}
-        for corpus in SETS:
-            pairs = ojak.read_pairs([data(f"{corpus}.test.tsv.gz")])
-            pairs = [pair.turned() for pair in pairs] if DIRECTIONS[direction] else pairs
-            report = evaluate(translator, pairs, ojak.SearchConfig(beam=4))
-            tests[corpus] = report.as_dict()
-            print(name, corpus, report.table(), sep="\n")
-        keep(
-            f"korean-{name}",
-            {
-                "command": f"python benchmarks/korean.py {name}",
-                "machine": machine(),
-                "seed": settings["seed"],
-                "threads": 1,
-                "tests": tests,
-                **run_figures(run),
-            },
-        )
+        tests = measured(trained(model, SETS, direction, run), SETS, direction)
+        made = {"command": f"python benchmarks/korean.py {name}", "machine": machine(), "seed": 1, "threads": 1}
+        keep(f"korean-{name}", {**made, "tests": tests, **run_figures(run)})
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def moses(texts: list[str]) -> list[str]:
 def measure(translator: ojak.Translator, name: str) -> dict[str, Any]:
     """Scores on one of Multi30k's sets, by the search of the recipe."""
     pairs = ojak.read_pairs([data(f"multi30k_ende.{name}.tsv.gz")])
-    report = evaluate(translator, pairs, ojak.SearchConfig(**read_toml(RECIPE)["search"]))
+    report = evaluate(translator, pairs)
     tokenised = tokenised_bleu(moses(report.hypotheses), moses([pair.target for pair in pairs]))
     return {
         "tokenised_bleu": tokenised.value,

@@ -140,7 +140,7 @@ def main() -> None:
     keep(
         "training",
         {
-            "command": "python benchmarks/training.py",
+            "command": f"python benchmarks/training.py --rounds {asked.rounds} --seconds {asked.seconds:g}",
             "machine": machine(),
             "threads": int(THREADS),
             "rounds": asked.rounds,

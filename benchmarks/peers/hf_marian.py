@@ -11,19 +11,22 @@ from torch import Tensor
 from transformers import MarianConfig, MarianMTModel
 
 
-def make() -> MarianMTModel:
+def make(
+    vocabulary: int = work.VOCABULARY, layers: tuple[int, int] = (3, 3), dropout: float = 0.1, longest: int = 128
+) -> MarianMTModel:
+    """Width 256, 4 heads, feed-forward 1,024; so many layers of encoder and decoder."""
     sizes = {
         f"{side}_{name}": value
-        for side in ("encoder", "decoder")
-        for name, value in {"layers": 3, "attention_heads": 4, "ffn_dim": 1024}.items()
+        for side, of in zip(("encoder", "decoder"), layers, strict=True)
+        for name, value in {"layers": of, "attention_heads": 4, "ffn_dim": 1024}.items()
     }
     return MarianMTModel(
         MarianConfig(
-            vocab_size=work.VOCABULARY,
+            vocab_size=vocabulary,
             d_model=256,
-            dropout=0.1,
+            dropout=dropout,
             activation_function="relu",
-            max_position_embeddings=128,
+            max_position_embeddings=longest,
             pad_token_id=work.PAD,
             eos_token_id=work.EOS,
             decoder_start_token_id=work.BOS,

@@ -13,20 +13,19 @@ import argparse
 import io
 import json
 import math
-import random
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import hf_marian
 import sentencepiece
 import torch
+import work
 from torch import Tensor, nn
-from transformers import GenerationConfig, MarianConfig, MarianMTModel
+from transformers import GenerationConfig, MarianMTModel
+from work import BOS, EOS, PAD, UNK
 
-PAD, UNK, BOS, EOS = range(4)
-VOCABULARY, BATCH, RATE, WARM = 12000, 4096, 1e-3, 0.05
-"""words, tokens of the longer side in a batch, the highest rate, and the share of the time in which it rises"""
-Ids = list[tuple[list[int], list[int]]]
+VOCABULARY, RATE, WARM = 12000, 1e-3, 0.05
+"""words, the highest rate, and the share of the time in which it rises"""
 
 
 def read(path: Path) -> list[tuple[str, str]]:
@@ -37,64 +36,12 @@ def read(path: Path) -> list[tuple[str, str]]:
     return found
 
 
-def make() -> MarianMTModel:
-    sizes = {
-        **{f"{side}_attention_heads": 4 for side in ("encoder", "decoder")},
-        **{f"{side}_ffn_dim": 1024 for side in ("encoder", "decoder")},
-    }
-    config = MarianConfig(
-        vocab_size=VOCABULARY,
-        d_model=256,
-        encoder_layers=4,
-        decoder_layers=3,
-        dropout=0.2,
-        activation_function="relu",
-        max_position_embeddings=512,
-        scale_embedding=True,
-        pad_token_id=PAD,
-        eos_token_id=EOS,
-        decoder_start_token_id=BOS,
-        forced_eos_token_id=None,
-        **sizes,
-    )
-    return MarianMTModel(config)
-
-
-def batches(rows: Ids, seed: int) -> Iterator[Ids]:
-    """For ever: pairs of like lengths, in a shuffled order that is another in each pass."""
-    generator = random.Random(seed)
-    while True:
-        generator.shuffle(rows)
-        order = sorted(rows, key=lambda row: max(map(len, row)))
-        cut: list[Ids] = [[]]
-        for row in order:
-            if cut[-1] and (max(map(len, row)) + 1) * (len(cut[-1]) + 1) > BATCH:
-                cut.append([])
-            cut[-1].append(row)
-        generator.shuffle(cut)
-        yield from cut
-
-
-def filled(rows: Sequence[list[int]]) -> Tensor:
-    longest = max(map(len, rows))
-    return torch.tensor([[*row, *[PAD] * (longest - len(row))] for row in rows])
-
-
-def loss(model: MarianMTModel, batch: Ids, smoothing: float) -> tuple[Tensor, int]:
+def loss(model: MarianMTModel, batch: work.Sentences, smoothing: float) -> tuple[Tensor, int]:
     """The summed loss of a batch, and its tokens."""
-    source = filled([[*row, EOS] for row, _ in batch])
-    target = filled([[BOS, *row, EOS] for _, row in batch])
-    logits = model(
-        input_ids=source,
-        attention_mask=(source != PAD).long(),
-        decoder_input_ids=target[:, :-1],
-        decoder_attention_mask=(target[:, :-1] != PAD).long(),
-        use_cache=False,
-    ).logits
-    measured = nn.functional.cross_entropy(
-        logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=PAD, label_smoothing=smoothing, reduction="sum"
-    )
-    return measured, sum(len(row) + 1 for _, row in batch)
+    source, target, tokens = work.padded(batch)
+    said, true = hf_marian.logits(model, source, target[:, :-1]).flatten(0, 1), target[:, 1:].flatten()
+    found = nn.functional.cross_entropy(said, true, ignore_index=PAD, label_smoothing=smoothing, reduction="sum")
+    return found, tokens
 
 
 def main() -> None:
@@ -125,12 +72,12 @@ def main() -> None:
     )
     pieces = sentencepiece.SentencePieceProcessor(model_proto=learnt.getvalue())
 
-    def ids(of: list[tuple[str, str]]) -> Ids:
+    def ids(of: list[tuple[str, str]]) -> work.Sentences:
         return [(pieces.encode(source)[:200], pieces.encode(target)[:200]) for source, target in of]
 
-    model = make()
+    model = hf_marian.make(VOCABULARY, (4, 3), 0.2, 512)
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE, betas=(0.9, 0.98), fused=True)
-    stream, whole = batches(ids(pairs), asked.seed), 60 * asked.minutes
+    stream, whole = work.batches(ids(pairs), asked.seed), 60 * asked.minutes
     begun, updates, tokens = time.monotonic(), 0, 0
     while (spent := (time.monotonic() - begun) / whole) < 1:
         rate = RATE * (spent / WARM if spent < WARM else (1 + math.cos(math.pi * (spent - WARM) / (1 - WARM))) / 2)
@@ -158,7 +105,7 @@ def main() -> None:
             said = [""] * len(sources)
             for first in range(0, len(order), 32):
                 here = order[first : first + 32]
-                source = filled([[*sources[place], EOS] for place in here])
+                source, _, _ = work.padded([(sources[place], []) for place in here])
                 limit = 2 * source.shape[1] + 10
                 found = model.generate(input_ids=source, attention_mask=(source != PAD).long(), max_new_tokens=limit)
                 for place, row in zip(here, found.tolist(), strict=True):
