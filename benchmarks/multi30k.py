@@ -1,9 +1,10 @@
 """Multi30k, English to German: the quality bar, three seeds, in bf16 and in fp32.
 
-    python benchmarks/multi30k.py [RUN …]      such as bf16-1 for seed 1; one thread a run
+    python benchmarks/multi30k.py [RUN …]      such as bf16-1 for seed 1; one thread a run, or a GPU
 
-Trains by recipes/multi30k/transformer.toml, which was chosen on the validation set alone, and writes
-benchmarks/results/multi30k-RUN.json: scores on the three test sets, and how validation rose with the minutes.
+Trains by recipes/multi30k/transformer.toml, and the runs called rdrop with rdrop.toml over it. Recipes are chosen on
+the validation set alone. Writes benchmarks/results/multi30k-RUN.json: scores on validation and on the three test sets,
+and how validation rose with the minutes.
 Tokenised BLEU is over words as Moses cuts them (sacremoses, which must be installed), in lower case, as published
 figures count it; the others are sacreBLEU's own, over raw text.
 """
@@ -22,9 +23,15 @@ from ojak.evaluate.metrics import tokenised_bleu
 from ojak.evaluate.report import evaluate
 from ojak.train.history import read_history
 
-RUNS = tuple(f"{precision}-{seed}" for precision in ("bf16", "fp32") for seed in (1, 2, 3))
+KINDS = {
+    "bf16": ("bf16", ["transformer"]),
+    "fp32": ("fp32", ["transformer"]),
+    "rdrop": ("bf16", ["transformer", "rdrop"]),
+}
+"""precision and recipes, one over another, of the runs of each name"""
+RUNS = tuple(f"{kind}-{seed}" for kind in KINDS for seed in (1, 2, 3))
 TESTS = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
-RECIPE = ROOT / "recipes" / "multi30k" / "transformer.toml"
+RECIPES = ROOT / "recipes" / "multi30k"
 
 
 def moses(texts: list[str]) -> list[str]:
@@ -64,8 +71,11 @@ def rise(run: Path) -> list[tuple[float, float]]:
 
 def main(names: list[str]) -> None:
     for name in names or RUNS:
-        precision, seed = name.split("-")
-        settings = read_toml(RECIPE)
+        kind, seed = name.split("-")
+        precision, recipes = KINDS[kind]
+        settings: dict[str, Any] = {}
+        for recipe in recipes:
+            merge(settings, read_toml(RECIPES / f"{recipe}.toml"))
         files = {"pairs": [data("multi30k_ende.train.tsv.gz")], "dev": [data("multi30k_ende.val.tsv.gz")]}
         merge(settings, {"seed": int(seed), "data": files, "train": {"threads": 1, "precision": precision}})
         run = ROOT / "runs" / "multi30k" / name

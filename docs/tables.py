@@ -8,7 +8,7 @@ from pareto_tables import pareto, pareto_pictures
 from quality_tables import demo, korean, korean_best, lineage, multi30k, small
 from search_tables import searching
 from seeing_tables import alignments, attribution, pictures
-from training_tables import faults, objectives, packing, parallel, speed, speed_pictures
+from training_tables import faults, gpu, objectives, packing, parallel, speed, speed_pictures
 
 
 def results() -> str:
@@ -25,7 +25,7 @@ def results() -> str:
         "- Each model was trained once, with the seed named. Small differences may be chance.",
         "- tokens/s counts the real target tokens of the whole training, validation included in the time.",
         "- Minutes and tokens/s tell what a training took here, two at a time with a thread each, while other work ran",
-        "  on the machine too. They are no measurement of speed.",
+        "  on the machine too, or on a GPU with others beside it. They are no measurement of speed.",
     ]
     for function in TABLES:
         lines += ["", *function()]
@@ -44,6 +44,7 @@ TABLES = (
     multi30k,
     small,
     speed,
+    gpu,
     decoding,
     pareto,
     objectives,

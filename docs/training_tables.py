@@ -56,6 +56,41 @@ def speed() -> list[str]:
     ]
 
 
+def gpu() -> list[str]:
+    """Training on a GPU."""
+    lines = ["## Speed of training on a GPU", ""]
+    result = read("", ["gpu"]).get("gpu")
+    if result is None:
+        return [*lines, MISSING]
+    lines += [
+        "The sentences of the table above, for models and batches of two sizes: target tokens a second, and what share",
+        f"they are of what this GPU multiplies in bf16 ({result['ceiling_tflops']:,.0f} TFLOP/s, measured in the same",
+        f"run). The median of {result['rounds']} rounds of {result['seconds']:.0f} s, between the slowest and the fastest.",
+        "The peers go through a plain loop with autocast and an Adam of one pass; Ojak is as it comes. cuDNN's",
+        "attention is switched off for all: it prepares itself for every new shape, 65 ms each. With small batches",
+        "everyone waits for Python to call a thousand small operations, not for the GPU.",
+        "",
+    ]
+    rows = []
+    for name, size in result["works"].items():
+        ours = size["contenders"]["ojak bf16"]["tokens_per_second"]
+        for contender, one in sorted(size["contenders"].items(), key=lambda item: -item[1]["tokens_per_second"]):
+            rate = one["tokens_per_second"]
+            rows.append(
+                [
+                    f"{name}, {size['batch']:,} tokens",
+                    contender,
+                    f"**{rate:,.0f}**" if "ojak" in contender else f"{rate:,.0f}",
+                    f"{one['windows'][0]:,.0f} to {one['windows'][-1]:,.0f}",
+                    f"{ours / rate:.2f}",
+                    f"{rate * size['megaflops'] / result['ceiling_tflops'] / 1e4:.1f} %",
+                    f"{one['peak_mb']:,.0f}",
+                ]
+            )
+    header = ["Work", "Trainer", "tokens/s", "range", "ojak bf16 is so many times as fast", "of the ceiling", "peak MB"]
+    return [*lines, *table(header, rows), *made_by({"gpu": result}, {})]
+
+
 SPEED_PICTURES = {kind: f"pictures/speed-{kind}.svg" for kind in ("transformer", "recurrent")}
 
 

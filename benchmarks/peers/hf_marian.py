@@ -12,18 +12,24 @@ from transformers import MarianConfig, MarianMTModel
 
 
 def make(
-    vocabulary: int = work.VOCABULARY, layers: tuple[int, int] = (3, 3), dropout: float = 0.1, longest: int = 128
+    vocabulary: int = work.VOCABULARY,
+    layers: tuple[int, int] = (3, 3),
+    dropout: float = 0.1,
+    longest: int = 128,
+    width: int = 256,
+    heads: int = 4,
+    inner: int = 1024,
 ) -> MarianMTModel:
-    """Width 256, 4 heads, feed-forward 1,024; so many layers of encoder and decoder."""
+    """So many layers of encoder and decoder, and so wide."""
     sizes = {
         f"{side}_{name}": value
         for side, of in zip(("encoder", "decoder"), layers, strict=True)
-        for name, value in {"layers": of, "attention_heads": 4, "ffn_dim": 1024}.items()
+        for name, value in {"layers": of, "attention_heads": heads, "ffn_dim": inner}.items()
     }
     return MarianMTModel(
         MarianConfig(
             vocab_size=vocabulary,
-            d_model=256,
+            d_model=width,
             dropout=dropout,
             activation_function="relu",
             max_position_embeddings=longest,

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from transformers import GenerationConfig, MarianMTModel
 from work import BOS, EOS, PAD, UNK
 
-VOCABULARY, RATE, WARM = 12000, 1e-3, 0.05
-"""words, the highest rate, and the share of the time in which it rises"""
+VOCABULARY, BATCH, RATE, WARM = 12000, 2048, 1e-3, 0.05
+"""words, tokens of a batch, the highest rate, and the share of the time in which it rises"""
 
 
 def read(path: Path) -> list[tuple[str, str]]:
@@ -77,7 +77,7 @@ def main() -> None:
 
     model = hf_marian.make(VOCABULARY, (4, 3), 0.2, 512)
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE, betas=(0.9, 0.98), fused=True)
-    stream, whole = work.batches(ids(pairs), asked.seed), 60 * asked.minutes
+    stream, whole = work.batches(ids(pairs), asked.seed, BATCH), 60 * asked.minutes
     begun, updates, tokens = time.monotonic(), 0, 0
     while (spent := (time.monotonic() - begun) / whole) < 1:
         rate = RATE * (spent / WARM if spent < WARM else (1 + math.cos(math.pi * (spent - WARM) / (1 - WARM))) / 2)

@@ -34,7 +34,7 @@ class Model(nn.Module):
         return self.dropout(self.words(ids) * math.sqrt(WIDTH) + self.places[: len(ids)])
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        future = torch.ones(len(target), len(target), dtype=torch.bool).triu(1)
+        future = torch.ones(len(target), len(target), dtype=torch.bool, device=target.device).triu(1)
         empty, unborn = (source == work.PAD).T, (target == work.PAD).T
         states = self.transformer(self.place(source), self.place(target), None, future, None, empty, unborn, empty)
         return self.project(states)

@@ -33,14 +33,14 @@ def pairs(count: int = 29000, seed: int = 1) -> Sentences:
     return found
 
 
-def batches(rows: Sentences, seed: int = 1) -> Iterator[list[tuple[list[int], list[int]]]]:
-    """For ever: pairs of like lengths, at most 4,096 tokens of the longer side with padding, in a shuffled order."""
+def batches(rows: Sentences, seed: int = 1, most: int = BATCH) -> Iterator[list[tuple[list[int], list[int]]]]:
+    """For ever: pairs of like lengths, at most so many tokens of the longer side with padding, in a shuffled order."""
     generator = random.Random(seed)
     order = sorted(range(len(rows)), key=lambda i: (len(rows[i][1]), len(rows[i][0])))
     cut: list[list[int]] = [[]]
     for place in order:
         longest = max(len(side) + 1 for i in [*cut[-1][-1:], place] for side in rows[i])
-        if cut[-1] and longest * (len(cut[-1]) + 1) > BATCH:
+        if cut[-1] and longest * (len(cut[-1]) + 1) > most:
             cut.append([])
         cut[-1].append(place)
     while True:
@@ -62,12 +62,14 @@ def padded(batch: Sentences) -> tuple[Any, Any, int]:
     return source, target, sum(len(row) + 1 for _, row in batch)
 
 
-def megaflops(layers: int = 3, width: int = 256, inner: int = 1024, length: float = 14.0) -> float:
+def megaflops(
+    layers: int = 3, width: int = 256, inner: int = 1024, length: float = 14.0, vocabulary: int = VOCABULARY
+) -> float:
     """Millions of operations in the matrix products of training, for one target token of the Transformer."""
     encoder = layers * (2 * (4 * width**2 + 2 * width * inner) + 4 * length * width)
     decoder = layers * (2 * (6 * width**2 + 2 * width * inner) + 4 * length / 2 * width + 4 * length * width)
     source_keys = layers * 4 * width**2
-    return 3 * (encoder + decoder + source_keys + 2 * width * VOCABULARY) / 1e6
+    return 3 * (encoder + decoder + source_keys + 2 * width * vocabulary) / 1e6
 
 
 class Others:

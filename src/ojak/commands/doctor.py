@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def machine() -> str:
-    """The processor and its cores."""
+    """The processor and its cores, and the GPU that torch would take."""
     model = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n")
@@ -60,7 +60,12 @@ def machine() -> str:
         model += "".join(f", {flag}" for flag in ("avx512_bf16", "amx_bf16") if flag in flags)
     except (OSError, StopIteration, IndexError):
         pass
-    return f"{model}, {os.cpu_count()} cores"
+    gpu = ""
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{model}, {os.cpu_count()} cores{gpu}"
 
 
 def _processor() -> list[str]:

@@ -13,9 +13,13 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ojak.model import fused
 from ojak.model.deferred import Shared
+
+_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""those of torch's for a GPU that serve sentences: cuDNN's takes 65 ms to prepare itself for every new shape"""
 
 
 class Scorer(nn.Module, ABC):
@@ -127,7 +131,8 @@ class MultiHead(nn.Module):
         """
         weights = None
         if query.is_cuda and not weigh:
-            context = F.scaled_dot_product_attention(query, keys, values, attn_mask=keep).transpose(1, 2).flatten(2)
+            with sdpa_kernel(_KERNELS):
+                context = F.scaled_dot_product_attention(query, keys, values, attn_mask=keep).transpose(1, 2).flatten(2)
         elif fused.serves(query) and not weigh:
             context = fused.attend(query, keys, values, keep)
         else:

@@ -1,7 +1,7 @@
 """Parts of the Transformer with their gradients written out, for speed in training on a CPU.
 
 There every pass over the activations costs about as much as a small matrix product, so these do with as few passes as
-they can: what `FeedForward` and `MultiHead` say plainly, and are tested against.
+they can: what `FeedForward` and `MultiHead` say plainly, and are tested against. Rotation is of use on a GPU as well.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def weight_gradient(states: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
     narrower, and a row of ones among them gives the bias as well. The weight's gradient then lies in memory by columns.
     """
     width = states.shape[1]
-    if states.dtype != torch.bfloat16 or width > gradient.shape[1]:
+    if states.device.type != "cpu" or states.dtype != torch.bfloat16 or width > gradient.shape[1]:
         return torch.mm(gradient.T, states), gradient.sum(0)
     turned = states.new_empty(width + 1, len(states))
     turned[:width].copy_(states.T)
@@ -144,7 +144,7 @@ class _Rotate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, heads: Tensor, sine: Tensor, cosine: Tensor) -> Tensor:
         ctx.save_for_backward(sine, cosine)
-        return _turn(heads, sine, cosine, torch.empty(heads.shape, dtype=heads.dtype))
+        return _turn(heads, sine, cosine, heads.new_empty(heads.shape))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

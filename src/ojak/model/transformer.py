@@ -52,7 +52,7 @@ def rotate(heads: Tensor, angles: Tensor) -> Tensor:
     `angles` (T,d) are the rows of `sinusoid` for these places.
     """
     sine, cosine = angles.chunk(2, 1)  # (T,d/2) each
-    if fused.serves(heads):
+    if torch.is_grad_enabled():
         return fused.rotate(heads, sine, cosine)
     first, second = heads.chunk(2, -1)
     return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)

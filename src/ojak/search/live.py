@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,6 +64,12 @@ class Live:
             torch.cat([of.trail, rows.unsqueeze(1) + seen], 1),
             of.coverage,
         )
+
+    def cpu(self) -> Live:
+        """The same where words can be read one by one: on a GPU every look would wait for all that is under way."""
+        parts: list[Any] = [getattr(self, field.name) for field in fields(self)]
+        moved: list[Any] = [None if part is None else part.cpu() for part in parts]
+        return Live(*moved)
 
     def select(self, rows: Tensor) -> Live:
         """The chosen rows."""

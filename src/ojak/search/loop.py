@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -34,6 +34,10 @@ class Ended:
     missing: Tensor
     """(E), how many words of required phrases were not said: such a row was made to end, and comes after all others"""
     rows: Live
+
+    def cpu(self) -> Ended:
+        """See `Live.cpu`."""
+        return Ended(*(getattr(self, field.name).cpu() for field in fields(self)))
 
 
 class Search:
@@ -196,7 +200,8 @@ class Search:
         """The best hypotheses of each sentence, best first: `n_best`, or `mbr` where these are to be chosen from."""
         config = self.config
         found: list[list[tuple[int, float, int, int]]] = [[] for _ in range(len(self.source))]
-        for event, ended in enumerate(self.ended):
+        endings = [ended.cpu() for ended in self.ended]
+        for event, ended in enumerate(endings):
             columns = ended.sentence.tolist(), ended.missing.tolist(), ended.rank.tolist()
             for row, (sentence, missing, value) in enumerate(zip(*columns, strict=True)):
                 found[sentence].append((missing, -value, event, row))
@@ -207,7 +212,7 @@ class Search:
             kept: list[Hypothesis] = []
             said: set[tuple[int, ...]] = set()
             for _, value, event, row in sorted(ranked):
-                hypothesis = self._hypothesis(-value, self.ended[event], row, seen, length)
+                hypothesis = self._hypothesis(-value, endings[event], row, seen, length)
                 if tuple(hypothesis.tokens) in said and not config.sampling:
                     continue  # two groups of diverse beam search came to the same
                 said.add(tuple(hypothesis.tokens))

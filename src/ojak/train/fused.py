@@ -16,11 +16,16 @@ from torch import Tensor
 
 from ojak.model.fused import linear, weight_gradient
 
-CHUNK = 2**23
-"""logits held at a time"""
+CHUNK, CHUNK_OF_GPU = 2**23, 2**27
+"""logits held at a time: few enough for the caches of a processor, enough to fill a GPU"""
 
 STEP = 64
 """Products are of a multiple of so many tokens: oneDNN prepares itself anew for every other shape that it meets."""
+
+
+def held(weight: Tensor) -> int:
+    """How many logits are held at a time where this output layer is."""
+    return CHUNK_OF_GPU if weight.is_cuda else CHUNK
 
 
 class FusedCrossEntropy(torch.autograd.Function):
@@ -37,7 +42,7 @@ class FusedCrossEntropy(torch.autograd.Function):
         even = smoothing / vocabulary
         full = F.pad(states, (0, 0, 0, -count % STEP))
         of_states = torch.empty_like(full)
-        rows = max(STEP, CHUNK // vocabulary // STEP * STEP)
+        rows = max(STEP, held(weight) // vocabulary // STEP * STEP)
         room = states.new_empty(min(rows, len(full)), vocabulary)
         for begin in range(0, len(full), rows):
             piece, words = full[begin : begin + rows], target[begin : begin + rows].unsqueeze(1)
@@ -94,7 +99,7 @@ class Chunked(torch.autograd.Function):
         of_states = [torch.empty_like(one) for one in states]
         of_weight, of_bias = torch.zeros_like(weight), torch.zeros_like(bias)
         learnt, plain = weight.new_zeros(()), weight.new_zeros(())
-        rows = max(1, CHUNK // (len(states) * len(weight)))
+        rows = max(1, held(weight) // (len(states) * len(weight)))
         for begin in range(0, len(target), rows):
             own = slice(begin, begin + rows)
             pieces = [one[own] for one in states]

@@ -12,6 +12,7 @@ at the end of every one of the some thousand small operations of an update; work
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -51,12 +52,14 @@ def settled(recipe: Recipe, device: torch.device) -> Recipe:
 def products(precision: str) -> Iterator[None]:
     """How exactly fp32 products are computed within the block. torch keeps this for the whole process, so it is put
     back: what is measured is computed as exactly as what a user gets."""
-    before = torch.get_float32_matmul_precision()
+    before, recurrent = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("highest" if precision == "exact" else "medium")
+    torch.backends.cudnn.allow_tf32 = precision != "exact"
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+        torch.backends.cudnn.allow_tf32 = recurrent
 
 
 class Working:
@@ -71,6 +74,9 @@ class Working:
         count = 1 if self._pieces else count
         first = learnt
         if config.precision == "bf16":
+            # For cuDNN torch puts recurrent weights in one piece at every call, and says so; what would do it once and
+            # for all, flatten_parameters, does not take bf16.
+            warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
             words = {id(p) for m in (learnt.source, learnt.target, learnt.project) for p in m.parameters()}
             first = _copied(learnt, lambda p: p.detach() if id(p) in words else p.detach().to(torch.bfloat16))
         self.models = [first, *(_copied(first, lambda p: p.detach()) for _ in range(count - 1))]
@@ -126,16 +132,23 @@ class Working:
         for model in self.models:
             if model is self.learnt:
                 continue
+            kept: list[torch.Tensor] = []
+            new: list[torch.Tensor] = []
             for learning, working in zip(self.learnt.parameters(), model.parameters(), strict=True):
-                if working.grad is None:
+                found, working.grad = working.grad, None
+                if found is None:
                     continue
                 if learning.grad is not None:
-                    learning.grad.add_(working.grad)
-                elif self._room:
-                    learning.grad = self._room.part[learning].copy_(working.grad)
+                    learning.grad.add_(found)
+                elif self._room is None and found.dtype == learning.dtype:
+                    learning.grad = found
                 else:
-                    learning.grad = working.grad.to(learning.dtype)
-                working.grad = None
+                    room = self._room.part[learning] if self._room else torch.empty_like(found, dtype=learning.dtype)
+                    learning.grad = room
+                    kept.append(room)
+                    new.append(found)
+            if new:
+                torch._foreach_copy_(kept, new)
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
         """The values, added up over all processes in place."""

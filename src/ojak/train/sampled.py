@@ -18,7 +18,7 @@ from ojak.model.dropout import Masks
 from ojak.model.fused import linear
 from ojak.model.seam import Seq2Seq
 from ojak.text.vocabulary import EOS, PAD
-from ojak.train.fused import CHUNK
+from ojak.train.fused import held
 
 
 def share(update: int, config: TrainConfig) -> float:
@@ -49,5 +49,5 @@ def _likeliest(model: Seq2Seq, states: Tensor) -> Tensor:
     """The likeliest words (M) after states (M,D), specials aside, some hundred states after others."""
     layer = model.project
     weight, bias = layer.weight[EOS + 1 :].to(states.dtype), layer.bias[EOS + 1 :].to(states.dtype)
-    pieces = states.split(max(1, CHUNK // len(weight)))
+    pieces = states.split(max(1, held(weight) // len(weight)))
     return torch.cat([linear(piece, weight, bias).argmax(1) for piece in pieces]) + EOS + 1
