@@ -1,5 +1,5 @@
-"""The best English–Korean models of an hour on one processor core, for each direction, beside Hugging Face's Marian
-trained on the same pairs for the same time; and of minutes on a GPU.
+"""The best English–Korean models of less than an hour on one processor core, for each direction, beside Hugging Face's
+Marian trained on the same pairs for the same time; and of minutes on a GPU.
 
     python benchmarks/korean_best.py [SYSTEM-DIRECTION …]     such as ojak-en-ko, then hf-en-ko; one thread each
 

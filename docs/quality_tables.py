@@ -131,15 +131,15 @@ def korean() -> list[str]:
 
 
 def korean_best() -> list[str]:
-    """The best of two hours each way, beside a peer."""
-    lines = ["## English and Korean, the best of two hours", ""]
+    """The best of less than an hour each way, beside a peer."""
+    lines = ["## English and Korean, the best of less than an hour", ""]
     systems, directions = best_benchmark.SYSTEMS, best_benchmark.DIRECTIONS
     found = read("best-", [f"{system}-{direction}" for direction in directions for system in systems])
     if not found:
         return [*lines, MISSING]
     lines += [
-        "All pairs of `enko_talk`, `enko_chat`, `enko_lecture` and `enko_docs`, learnt from in at most two hours of",
-        "one thread for each direction ([best.toml](../recipes/korean/best.toml)), and Hugging Face's MarianMTModel of",
+        "All pairs of `enko_talk`, `enko_chat`, `enko_lecture` and `enko_docs`, learnt from in less than an hour",
+        "of one thread for each direction ([best.toml](../recipes/korean/best.toml)), and Hugging Face's MarianMTModel of",
         "the same size, trained on the same pairs for the same time in a plain loop; beam 4. The last four test sets",
         "are of other kinds of text than any that was learnt from.",
         "",

@@ -65,7 +65,7 @@ def gpu() -> list[str]:
     lines += [
         "The sentences of the table above, for models and batches of two sizes: target tokens a second, and what share",
         f"they are of what this GPU multiplies in bf16 ({result['ceiling_tflops']:,.0f} TFLOP/s, measured in the same",
-        f"run). The median of {result['rounds']} rounds of {result['seconds']:.0f} s, between the slowest and the fastest.",
+        f"run). The median of {result['rounds']} rounds of {result['seconds']:.0f} s is told, and the range of all.",
         "The peers go through a plain loop with autocast and an Adam of one pass; Ojak is as it comes. cuDNN's",
         "attention is switched off for all: it prepares itself for every new shape, 65 ms each. With small batches",
         "everyone waits for Python to call a thousand small operations, not for the GPU.",

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from transformers import GenerationConfig, MarianMTModel
 from work import BOS, EOS, PAD, UNK
 
-VOCABULARY, BATCH, RATE, WARM = 12000, 2048, 1e-3, 0.05
+VOCABULARY, BATCH, RATE, WARM = 8000, 2048, 1e-3, 0.05
 """words, tokens of a batch, the highest rate, and the share of the time in which it rises"""
 
 
@@ -75,7 +75,7 @@ def main() -> None:
     def ids(of: list[tuple[str, str]]) -> work.Sentences:
         return [(pieces.encode(source)[:200], pieces.encode(target)[:200]) for source, target in of]
 
-    model = hf_marian.make(VOCABULARY, (4, 3), 0.2, 512)
+    model = hf_marian.make(VOCABULARY, (4, 4), 0.1, 512, width=128, inner=512)
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE, betas=(0.9, 0.98), fused=True)
     stream, whole = work.batches(ids(pairs), asked.seed, BATCH), 60 * asked.minutes
     begun, updates, tokens = time.monotonic(), 0, 0
