@@ -26,6 +26,8 @@ from ojak.evaluate.measured import System, measure
 
 LEARNT = ("enko_talk", "enko_chat", "enko_lecture", "enko_docs")
 TESTS = (*LEARNT, "enko_dialogue", "enko_flores", "enko_jhe", "enko_news")
+RECIPES = {"ojak": "best", "large": "large"}
+"""those of Ojak's own systems, in recipes/korean"""
 SYSTEMS = ("ojak", "hf", "large")
 RUNS = ROOT / "runs" / "korean-best"
 
@@ -65,8 +67,7 @@ def of_hf(direction: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def main(names: list[str]) -> None:
     for name in names or [f"{system}-{direction}" for direction in DIRECTIONS for system in SYSTEMS]:
         system, direction = name[:-6], name[-5:]
-        if system != "hf":
-            recipe = "best" if system == "ojak" else system
+        if recipe := RECIPES.get(system):
             tests = measured(trained(recipe, LEARNT, direction, RUNS / name), TESTS, direction)
             figures = run_figures(RUNS / name)
         else:
