@@ -2,9 +2,9 @@
 
     python benchmarks/multi30k.py [RUN …]      such as bf16-1 for seed 1; one thread a run, or a GPU
 
-Trains by recipes/multi30k/transformer.toml, and the runs called rdrop with rdrop.toml over it. Recipes are chosen on
-the validation set alone. Writes benchmarks/results/multi30k-RUN.json: scores on validation and on the three test sets,
-and how validation rose with the minutes.
+Trains by recipes/multi30k/transformer.toml, and the runs called rdrop or lower with the recipe of that name over it.
+Recipes are chosen on the validation set alone. Writes benchmarks/results/multi30k-RUN.json: scores on validation and on
+the three test sets, and how validation rose with the minutes.
 Tokenised BLEU is over words as Moses cuts them (sacremoses, which must be installed), in lower case, as published
 figures count it; the others are sacreBLEU's own, over raw text.
 """
@@ -27,6 +27,7 @@ KINDS = {
     "bf16": ("bf16", ["transformer"]),
     "fp32": ("fp32", ["transformer"]),
     "rdrop": ("bf16", ["transformer", "rdrop"]),
+    "lower": ("bf16", ["transformer", "lower"]),
 }
 """precision and recipes, one over another, of the runs of each name"""
 RUNS = tuple(f"{kind}-{seed}" for kind in KINDS for seed in (1, 2, 3))
