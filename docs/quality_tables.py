@@ -140,7 +140,7 @@ def korean_best() -> list[str]:
     lines += [
         "All pairs of `enko_talk`, `enko_chat`, `enko_lecture` and `enko_docs`, learnt from in less than an hour",
         "of one thread for each direction ([best.toml](../recipes/korean/best.toml)), and Hugging Face's MarianMTModel",
-        "of the same size, trained on the same pairs for the same time in a plain loop; beam 4. The last four test sets",
+        "of the same size, trained on the same pairs for the same time in a plain loop; beam 4. The last four sets",
         "are of other kinds of text than any that was learnt from.",
         "",
     ]
