@@ -84,7 +84,13 @@ class TextConfig(_Section):
     add: int = Field(
         0, ge=0, description="entries that are learnt from new pairs beside those of the model that a run starts from"
     )
-    sample: float = Field(0.0, ge=0, lt=1, description="subword sampling in training, other cuts in every pass; 0: off")
+    sample: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="subword sampling in training, other cuts in every pass; 0: off. For unigram it is the power of a "
+        "cut's probability, so 0.1 is wild and 0.5 mild; for bpe the share of merges that are dropped, often 0.1",
+    )
 
 
 class _ModelSection(_Section):
