@@ -41,7 +41,7 @@ def keep(name: str, result: dict[str, Any]) -> None:
 
 
 def run_figures(run: Path) -> dict[str, Any]:
-    """What a run's own history says: parameters, minutes, updates, speed."""
+    """What a run's own history says: parameters, where it was trained, minutes, updates, speed."""
     from ojak.train.history import read_history
 
     events = read_history(run)
@@ -50,6 +50,7 @@ def run_figures(run: Path) -> dict[str, Any]:
     return {
         "parameters": start["parameters"],
         "pairs": start["pairs"],
+        "device": "gpu" if "gpu_memory" in start else "cpu",
         "versions": start["versions"],
         "updates": end["update"],
         "minutes": end["seconds"] / 60,

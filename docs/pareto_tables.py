@@ -31,7 +31,7 @@ def pareto() -> list[str]:
     ]
     for corpus, result in found.items():
         lines += ["", f"### {CORPORA[corpus]}: {result['test']}, {result['sentences']:,} sentences", ""]
-        lines += [f"![BLEU against sentences a second]({picture(corpus)})", ""]
+        lines += [f"![BLEU against sentences a second]({picture(corpus)})", "", *models(result), ""]
         lines += ["What no other beats in both:", ""]
         front = charts.front([(speed(point), point["bleu"]) for point in result["points"]])
         rows = [[way(point), point] for point in result["points"] if (speed(point), point["bleu"]) in front]
@@ -42,6 +42,16 @@ def pareto() -> list[str]:
         lines += costs(result)
     signatures = {"BLEU": [(name, point["signature"]) for name, result in found.items() for point in result["points"]]}
     return [*lines, *made_by(found, signatures)]
+
+
+def models(result: Result) -> list[str]:
+    """How each model was trained."""
+    header = ["Model", "parameters", "updates", "on", "validation BLEU, greedy"]
+    rows = [
+        [name, f"{its['parameters'] / 1e6:.1f} M", f"{its['updates']:,}", its["device"].upper(), f"{its['dev_bleu']:.1f}"]
+        for name, its in result["models"].items()
+    ]
+    return table(header, rows)
 
 
 def costs(result: Result) -> list[str]:
