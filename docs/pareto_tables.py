@@ -46,11 +46,11 @@ def pareto() -> list[str]:
 
 def models(result: Result) -> list[str]:
     """How each model was trained."""
-    header = ["Model", "parameters", "updates", "on", "validation BLEU, greedy"]
-    rows = [
-        [name, f"{its['parameters'] / 1e6:.1f} M", f"{its['updates']:,}", its["device"].upper(), f"{its['dev_bleu']:.1f}"]
-        for name, its in result["models"].items()
-    ]
+    header = ["Model", "parameters", "updates", "on a", "validation BLEU, greedy"]
+    rows = []
+    for name, its in result["models"].items():
+        size, device = f"{its['parameters'] / 1e6:.1f} M", its.get("device", "cpu").upper()
+        rows.append([name, size, f"{its['updates']:,}", device, f"{its['dev_bleu']:.1f}"])
     return table(header, rows)
 
 
