@@ -81,6 +81,11 @@ class Working:
             first = _copied(learnt, lambda p: p.detach() if id(p) in words else p.detach().to(torch.bfloat16))
         self.models = [first, *(_copied(first, lambda p: p.detach()) for _ in range(count - 1))]
         self._pool = workers(count) if count > 1 else None
+        # Found once: to look through all modules for them takes as long as some hundred small operations.
+        self._weights = list(learnt.parameters())
+        self._working = [list(model.parameters()) for model in self.models if model is not learnt]
+        pairs = list(zip(self.models[0].parameters(), self._weights, strict=True))
+        self._rounded = [(near, exact) for near, exact in pairs if near.dtype != exact.dtype]
 
     def close(self) -> None:
         """Ends the workers."""
@@ -108,10 +113,8 @@ class Working:
     @torch.no_grad()
     def take_weights(self) -> None:
         """Rounds the weights that learn into those that compute, which the workers share."""
-        pairs = list(zip(self.models[0].parameters(), self.learnt.parameters(), strict=True))
-        rounded = [(near, exact) for near, exact in pairs if near.dtype != exact.dtype]
-        if rounded:
-            torch._foreach_copy_([near for near, _ in rounded], [exact for _, exact in rounded])
+        if self._rounded:
+            torch._foreach_copy_([near for near, _ in self._rounded], [exact for _, exact in self._rounded])
 
     @torch.no_grad()
     def give_gradients(self) -> list[torch.Tensor]:
@@ -120,7 +123,7 @@ class Working:
         self._give()
         if self._room:
             self._processes.sum_gradients(self._room)
-        return [own(weight.grad) for weight in self.learnt.parameters() if weight.grad is not None]
+        return [own(weight.grad) for weight in self._weights if weight.grad is not None]
 
     def norm(self, gradients: list[torch.Tensor]) -> torch.Tensor:
         """The length of the whole gradient."""
@@ -129,12 +132,10 @@ class Working:
 
     @torch.no_grad()
     def _give(self) -> None:
-        for model in self.models:
-            if model is self.learnt:
-                continue
+        for weights in self._working:
             kept: list[torch.Tensor] = []
             new: list[torch.Tensor] = []
-            for learning, working in zip(self.learnt.parameters(), model.parameters(), strict=True):
+            for learning, working in zip(self._weights, weights, strict=True):
                 found, working.grad = working.grad, None
                 if found is None:
                     continue
