@@ -49,7 +49,7 @@ def models(result: Result) -> list[str]:
     header = ["Model", "parameters", "updates", "on a", "validation BLEU, greedy"]
     rows = []
     for name, its in result["models"].items():
-        size, device = f"{its['parameters'] / 1e6:.1f} M", its.get("device", "cpu").upper()
+        size, device = f"{its['parameters'] / 1e6:.1f} M", its["device"].upper()
         rows.append([name, size, f"{its['updates']:,}", device, f"{its['dev_bleu']:.1f}"])
     return table(header, rows)
 
