@@ -198,11 +198,14 @@ def test_speed_and_quality_are_tabled_from_their_files(tmp_path: Path, monkeypat
         | {"sentences_per_second": [rate, rate + 1, rate - 1], "signature": "s"}
         for precision, words, bleu, rate in ways
     ]
-    result = {"command": "c", "machine": "m", "versions": "v", "test": "t", "sentences": 9, "points": points}
+    models = {"6 + 1": {"parameters": 2.3e6, "updates": 3000, "device": "gpu", "dev_bleu": 34.7}}
+    result = {"command": "c", "machine": "m", "versions": "v", "test": "t", "sentences": 9, "models": models}
+    result["points"] = points
     (tmp_path / "pareto-multi30k.json").write_text(json.dumps(result), encoding="utf-8")
     monkeypatch.setattr(cells, "RESULTS", tmp_path)
     lines = pareto_tables.pareto()
     assert "| 6 + 1, greedy | 40.00 | -0.10, met | 3.0 × | -0.30, missed | 6.0 × |" in lines
     assert "| 6 + 1: int8, shortlist, greedy | 60 | 39.70 |" in lines
+    assert "| 6 + 1 | 2.3 M | 3,000 | GPU | 34.7 |" in lines
     assert not any(line.startswith("| 6 + 1: bf16") for line in lines)  # others are faster and better
     assert "int8, shortlist, greedy: 60.0, 39.7" in pareto_tables.pareto_pictures()["pictures/pareto-multi30k.svg"]
