@@ -3,7 +3,7 @@ TABLES, in the file of its subject."""
 
 from __future__ import annotations
 
-from decoding_tables import decoding, decoding_pictures
+from decoding_tables import decoding, decoding_pictures, step
 from pareto_tables import pareto, pareto_pictures
 from quality_tables import demo, korean, korean_best, lineage, multi30k, small
 from search_tables import searching
@@ -46,6 +46,7 @@ TABLES = (
     speed,
     gpu,
     decoding,
+    step,
     pareto,
     objectives,
     parallel,
