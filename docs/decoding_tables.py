@@ -98,8 +98,8 @@ def step() -> list[str]:
         "Milliseconds a step of the small model above, one thread, greedy, 20 words of source, 24 steps: the median of",
         "the rounds, by turns, between the fastest and the slowest. For all but Ojak the step was written anew with",
         "static shapes, a cache of fixed length and a mask over it, as compilers like it. The last column is how long",
-        "making it took for one row (the C++ step is built once for both precisions; Ojak's code was kept from before, and",
-        "takes 10 s the first time). Only PyTorch and Ojak need no C++ compiler.",
+        "making it took for one row (the C++ step is built once for both precisions; Ojak's code was kept from before,",
+        "and takes 10 s the first time). Only PyTorch and Ojak need no C++ compiler.",
         "",
     ]
     rows = []
