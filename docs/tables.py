@@ -22,7 +22,7 @@ def results() -> str:
         "  lower is better. Scores compare only where their signatures, printed below each table, are the same.",
         "- Perplexity is teacher-forced, for a token of the model's own vocabulary, the end of sentence included;",
         "  lower is better. It compares only between models with the same vocabulary.",
-        "- Each model was trained once, with the seed named. Small differences may be chance.",
+        "- Each model was trained once, or once for each seed named. Small differences may be chance.",
         "- tokens/s counts the real target tokens of the whole training, validation included in the time.",
         "- Minutes and tokens/s tell what a training took here, two at a time with a thread each, while other work ran",
         "  on the machine too, or on a GPU with others beside it. They are no measurement of speed.",
