@@ -140,8 +140,8 @@ def korean_best() -> list[str]:
     lines += [
         "All pairs of `enko_talk`, `enko_chat`, `enko_lecture` and `enko_docs`, learnt from in less than an hour",
         "of one thread for each direction ([best.toml](../recipes/korean/best.toml)); beam 4. The last four sets are",
-        "of other kinds of text than any that was learnt from. Beside it Hugging Face's MarianMTModel of the same size,",
-        "learning from the same pairs for the same time in a plain loop"
+        "of other kinds of text than any that was learnt from. Beside it Hugging Face's MarianMTModel of the same",
+        "size, learning from the same pairs for the same time in a plain loop"
         + ("." if any(name.startswith("hf") for name in found) else f": {MISSING}."),
         "",
     ]
