@@ -18,17 +18,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from common import keep, machine
-from peers import work
+from common import ROOT, keep, machine
 
-from ojak.batch import collate
-from ojak.config import merge, read_recipe
-from ojak.model.build import build
-from ojak.train.precision import Working
 from ojak.train.run import versions
-from ojak.train.update import make_optimizer, update
 
-GPU = torch.device("cuda")
+sys.path.insert(0, str(ROOT / "benchmarks" / "peers"))
+
+import ojak_training
+import work
+from plain import Learn, learner
 
 
 class Work(NamedTuple):
@@ -46,62 +44,28 @@ WORKS = {
     "d256, 3 + 3, large batches": Work(256, 4, 1024, 3, 65536),
     "base, 6 + 6, large batches": Work(512, 8, 2048, 6, 65536),
 }
-Learn = Callable[[work.Sentences], int]
 
 
 def ojak(size: Work, precision: str) -> Learn:
     """Ojak's update, with the model as it comes."""
-    settings: dict[str, Any] = {"train": {"precision": precision}}
     layers = {"encoder_layers": size.layers, "decoder_layers": size.layers}
     sizes = {"width": size.width, "heads": size.heads, "feed_forward": size.inner, **layers}
-    merge(settings, {"model": {"architecture": "transformer", "dropout": 0.1, **sizes}})
-    recipe = read_recipe(settings)
-    model = build(recipe.model, work.VOCABULARY, work.VOCABULARY, shared=True).to(GPU).train()
-    optimizer, working = make_optimizer(model, recipe.train), Working(model, recipe.train)
-
-    def learn(batch: work.Sentences) -> int:
-        ready = collate([source for source, _ in batch], [target for _, target in batch], GPU)
-        return update(working, [ready], optimizer, 1e-4, recipe.train).tokens
-
-    return learn
-
-
-def plain(model: torch.nn.Module, logits: Callable[..., torch.Tensor]) -> Learn:
-    """The loop of peers/plain.py on a GPU, with bf16 by autocast and Adam in one pass."""
-    model = model.to(GPU).train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.9, 0.98), fused=True)
-    loss = torch.nn.CrossEntropyLoss(ignore_index=work.PAD, label_smoothing=0.1)
-
-    def learn(batch: work.Sentences) -> int:
-        source, target, tokens = work.padded(batch)
-        source, target = source.to(GPU), target.to(GPU)
-        with torch.autocast("cuda", torch.bfloat16):
-            said = logits(model, source, target[:, :-1])
-        found = loss(said.float().reshape(-1, work.VOCABULARY), target[:, 1:].reshape(-1))
-        optimizer.zero_grad()
-        found.backward()
-        optimizer.step()
-        float(found.detach())  # as every loop does that tells its loss
-        return int(tokens)
-
-    return learn
+    model = {"architecture": "transformer", "dropout": 0.1, **sizes}
+    return ojak_training.learner({"train": {"precision": precision}, "model": model}, "cuda")[0]
 
 
 def torch_transformer(size: Work) -> Learn:
-    sys.path.insert(0, str(work.__file__.rsplit("/", 1)[0]))
     import torch_transformer as peer
 
     peer.WIDTH, peer.HEADS, peer.LAYERS, peer.INNER = size.width, size.heads, size.layers, size.inner
-    return plain(peer.Model(), peer.logits)
+    return learner(peer.Model(), peer.logits, True, "cuda", fused=True)
 
 
 def marian(size: Work) -> Learn:
-    sys.path.insert(0, str(work.__file__.rsplit("/", 1)[0]))
     import hf_marian as peer
 
-    return plain(
-        peer.make(layers=(size.layers,) * 2, width=size.width, heads=size.heads, inner=size.inner), peer.logits
-    )
+    model = peer.make(layers=(size.layers,) * 2, width=size.width, heads=size.heads, inner=size.inner)
+    return learner(model, peer.logits, True, "cuda", fused=True)
 
 
 CONTENDERS: dict[str, Callable[[Work], Learn]] = {
@@ -114,7 +78,7 @@ CONTENDERS: dict[str, Callable[[Work], Learn]] = {
 
 def ceiling() -> float:
     """TFLOP/s of a large product in bf16 of random numbers, the best of several."""
-    one, other = (torch.randn(8192, 8192, device=GPU, dtype=torch.bfloat16) for _ in range(2))
+    one, other = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
     best = float("inf")
     for _ in range(20):
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))

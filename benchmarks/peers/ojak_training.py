@@ -6,6 +6,8 @@ python ojak_training.py [--seconds 20] [key=value …]
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import work
@@ -17,20 +19,27 @@ from ojak.train.precision import Working
 from ojak.train.update import make_optimizer, update
 
 
+def learner(settings: Any, device: str = "cpu") -> tuple[Callable[[work.Sentences], int], Working]:
+    """What learns from a batch by a recipe of these settings and gives its target tokens; and the models it works with,
+    to be closed in the end."""
+    recipe, place = read_recipe(settings), torch.device(device)
+    torch.manual_seed(1)
+    model = build(recipe.model, work.VOCABULARY, work.VOCABULARY, shared=True).to(place).train()
+    optimizer, working = make_optimizer(model, recipe.train), Working(model, recipe.train)
+
+    def learn(batch: work.Sentences) -> int:
+        ready = collate([source for source, _ in batch], [target for _, target in batch], place)
+        return update(working, [ready], optimizer, 1e-4, recipe.train).tokens
+
+    return learn, working
+
+
 def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--seconds", type=float, default=20)
     options.add_argument("settings", nargs="*")
     asked = options.parse_args()
-    recipe = read_recipe(read_overrides(asked.settings))
-    torch.manual_seed(1)
-    model = build(recipe.model, work.VOCABULARY, work.VOCABULARY, shared=True).train()
-    optimizer, working = make_optimizer(model, recipe.train), Working(model, recipe.train)
-
-    def learn(batch: work.Sentences) -> int:
-        ready = collate([source for source, _ in batch], [target for _, target in batch], torch.device("cpu"))
-        return update(working, [ready], optimizer, 1e-4, recipe.train).tokens
-
+    learn, working = learner(read_overrides(asked.settings))
     work.measure(learn, asked.seconds)
     working.close()
 

@@ -11,10 +11,40 @@ import work
 from torch import Tensor, nn
 
 Model = TypeVar("Model", bound=nn.Module)
+Learn = Callable[[work.Sentences], int]
+"""what learns from a batch, and gives its target tokens"""
+
+
+def learner(
+    model: Model,
+    logits: Callable[[Model, Tensor, Tensor], Tensor],
+    bf16: bool,
+    device: str = "cpu",
+    fused: bool = False,
+) -> Learn:
+    """The loop's update of a model whose `logits` are (B,T,V) of a source (B,S) and the true previous tokens (B,T).
+    `fused` is Adam's in one pass."""
+    model = model.to(device).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.9, 0.98), fused=fused or None)
+    loss = nn.CrossEntropyLoss(ignore_index=work.PAD, label_smoothing=0.1)
+
+    def learn(batch: work.Sentences) -> int:
+        source, target, tokens = work.padded(batch)
+        source, target = source.to(device), target.to(device)
+        with torch.autocast(device, torch.bfloat16, enabled=bf16):
+            said = logits(model, source, target[:, :-1])
+        found = loss(said.float().reshape(-1, work.VOCABULARY), target[:, 1:].reshape(-1))
+        optimizer.zero_grad()
+        found.backward()
+        optimizer.step()
+        float(found.detach())  # as every loop does that tells its loss
+        return tokens
+
+    return learn
 
 
 def run(make: Callable[[], Model], logits: Callable[[Model, Tensor, Tensor], Tensor]) -> None:
-    """Measures what `make` makes; `logits` are (B,T,V) of a source (B,S) and the true previous tokens (B,T)."""
+    """Measures on a CPU what `make` makes."""
     options = argparse.ArgumentParser()
     options.add_argument("--bf16", action="store_true")
     options.add_argument("--medium", action="store_true")
@@ -23,18 +53,4 @@ def run(make: Callable[[], Model], logits: Callable[[Model, Tensor, Tensor], Ten
     if asked.medium:
         torch.set_float32_matmul_precision("medium")
     torch.manual_seed(1)
-    model = make().train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.9, 0.98))
-    loss = nn.CrossEntropyLoss(ignore_index=work.PAD, label_smoothing=0.1)
-
-    def update(batch: work.Sentences) -> int:
-        source, target, tokens = work.padded(batch)
-        with torch.autocast("cpu", torch.bfloat16, enabled=asked.bf16):
-            said = logits(model, source, target[:, :-1])
-        found = loss(said.float().reshape(-1, work.VOCABULARY), target[:, 1:].reshape(-1))
-        optimizer.zero_grad()
-        found.backward()
-        optimizer.step()
-        return tokens
-
-    work.measure(update, asked.seconds)
+    work.measure(learner(make(), logits, asked.bf16), asked.seconds)

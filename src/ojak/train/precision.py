@@ -74,9 +74,10 @@ class Working:
         count = 1 if self._pieces else count
         first = learnt
         if config.precision == "bf16":
-            # For cuDNN torch puts recurrent weights in one piece at every call, and says so; what would do it once and
-            # for all, flatten_parameters, does not take bf16.
-            warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
+            if learnt.device.type == "cuda":
+                # For cuDNN torch puts recurrent weights in one piece at every call, and says so; what would do it once
+                # and for all, flatten_parameters, does not take bf16.
+                warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
             words = {id(p) for m in (learnt.source, learnt.target, learnt.project) for p in m.parameters()}
             first = _copied(learnt, lambda p: p.detach() if id(p) in words else p.detach().to(torch.bfloat16))
         self.models = [first, *(_copied(first, lambda p: p.detach()) for _ in range(count - 1))]
