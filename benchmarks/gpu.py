@@ -26,7 +26,8 @@ sys.path.insert(0, str(ROOT / "benchmarks" / "peers"))
 
 import ojak_training
 import work
-from plain import Learn, learner
+from plain import learner
+from work import Learn
 
 
 class Work(NamedTuple):
@@ -58,14 +59,14 @@ def torch_transformer(size: Work) -> Learn:
     import torch_transformer as peer
 
     peer.WIDTH, peer.HEADS, peer.LAYERS, peer.INNER = size.width, size.heads, size.layers, size.inner
-    return learner(peer.Model(), peer.logits, True, "cuda", fused=True)
+    return learner(peer.Model(), peer.logits, True, "cuda")
 
 
 def marian(size: Work) -> Learn:
     import hf_marian as peer
 
     model = peer.make(layers=(size.layers,) * 2, width=size.width, heads=size.heads, inner=size.inner)
-    return learner(model, peer.logits, True, "cuda", fused=True)
+    return learner(model, peer.logits, True, "cuda")
 
 
 CONTENDERS: dict[str, Callable[[Work], Learn]] = {

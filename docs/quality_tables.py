@@ -260,7 +260,9 @@ def small() -> list[str]:
 
 
 def spread(values: Sequence[float]) -> str:
-    """The mean of the seeds, between the lowest and the highest."""
+    """The mean of the seeds, between the lowest and the highest where there are several."""
+    if len(values) == 1:
+        return f"{values[0]:.2f}"
     return f"{statistics.mean(values):.2f} ({min(values):.2f}–{max(values):.2f})"
 
 

@@ -6,7 +6,6 @@ python ojak_training.py [--seconds 20] [key=value …]
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,7 +18,7 @@ from ojak.train.precision import Working
 from ojak.train.update import make_optimizer, update
 
 
-def learner(settings: Any, device: str = "cpu") -> tuple[Callable[[work.Sentences], int], Working]:
+def learner(settings: Any, device: str = "cpu") -> tuple[work.Learn, Working]:
     """What learns from a batch by a recipe of these settings and gives its target tokens; and the models it works with,
     to be closed in the end."""
     recipe, place = read_recipe(settings), torch.device(device)

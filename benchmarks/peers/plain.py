@@ -11,8 +11,6 @@ import work
 from torch import Tensor, nn
 
 Model = TypeVar("Model", bound=nn.Module)
-Learn = Callable[[work.Sentences], int]
-"""what learns from a batch, and gives its target tokens"""
 
 
 def learner(
@@ -20,12 +18,11 @@ def learner(
     logits: Callable[[Model, Tensor, Tensor], Tensor],
     bf16: bool,
     device: str = "cpu",
-    fused: bool = False,
-) -> Learn:
+) -> work.Learn:
     """The loop's update of a model whose `logits` are (B,T,V) of a source (B,S) and the true previous tokens (B,T).
-    `fused` is Adam's in one pass."""
+    On a GPU Adam goes in one pass."""
     model = model.to(device).train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.9, 0.98), fused=fused or None)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.9, 0.98), fused=device == "cuda" or None)
     loss = nn.CrossEntropyLoss(ignore_index=work.PAD, label_smoothing=0.1)
 
     def learn(batch: work.Sentences) -> int:

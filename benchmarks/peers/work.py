@@ -20,6 +20,8 @@ WARM = 6
 """updates before the measuring begins"""
 
 Sentences = list[tuple[list[int], list[int]]]
+Learn = Callable[[Sentences], int]
+"""what learns from a batch, and gives its target tokens"""
 
 
 def pairs(count: int = 29000, seed: int = 1) -> Sentences:
@@ -97,7 +99,7 @@ class Others:
         return sum(every) - every[3] - every[4], mine, time.time()
 
 
-def measure(update: Callable[[Sentences], int], seconds: float) -> None:
+def measure(update: Learn, seconds: float) -> None:
     """Runs `update`, which learns from a batch and gives its target tokens, and prints what was seen as JSON."""
     stream = batches(pairs())
     for _ in range(WARM):
