@@ -3,7 +3,8 @@
     python benchmarks/multi30k.py [RUN …]      such as bf16-1 for seed 1; one thread a run, or a GPU
 
 Trains by recipes/multi30k/transformer.toml, and the runs called rdrop or lower with the recipe of that name over it.
-Recipes are chosen on the validation set alone. Writes benchmarks/results/multi30k-RUN.json: scores on validation and on
+Recipes are chosen on the validation set alone, and their [search] is what a run is measured by, whatever it was begun
+with. Writes benchmarks/results/multi30k-RUN.json: scores on validation and on
 the three test sets, and how validation rose with the minutes.
 Tokenised BLEU is over words as Moses cuts them (sacremoses, which must be installed), in lower case, as published
 figures count it; the others are sacreBLEU's own, over raw text.
@@ -18,7 +19,7 @@ from typing import Any
 from common import ROOT, data, keep, machine, run_figures
 
 import ojak
-from ojak.config import merge, read_toml
+from ojak.config import SearchConfig, merge, read_toml
 from ojak.evaluate.metrics import tokenised_bleu
 from ojak.evaluate.report import evaluate
 from ojak.train.history import read_history
@@ -43,10 +44,10 @@ def moses(texts: list[str]) -> list[str]:
     return [tokenizer.tokenize(normaliser.normalize(text.lower()), return_str=True) for text in texts]
 
 
-def measure(translator: ojak.Translator, name: str) -> dict[str, Any]:
-    """Scores on one of Multi30k's sets, by the search of the recipe."""
+def measure(translator: ojak.Translator, name: str, search: SearchConfig) -> dict[str, Any]:
+    """Scores on one of Multi30k's sets."""
     pairs = ojak.read_pairs([data(f"multi30k_ende.{name}.tsv.gz")])
-    report = evaluate(translator, pairs)
+    report = evaluate(translator, pairs, search)
     tokenised = tokenised_bleu(moses(report.hypotheses), moses([pair.target for pair in pairs]))
     return {
         "tokenised_bleu": tokenised.value,
@@ -83,7 +84,8 @@ def main(names: list[str]) -> None:
         begun = (run / "recipe.toml").exists()
         ojak.train_run({} if begun else settings, run, resume=begun)
         translator = ojak.load(run)
-        tests = {test: measure(translator, test) for test in ("val", *TESTS)}
+        search = SearchConfig(**settings["search"])
+        tests = {test: measure(translator, test, search) for test in ("val", *TESTS)}
         keep(
             f"multi30k-{name}",
             {
