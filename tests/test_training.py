@@ -889,6 +889,45 @@ def test_a_loaded_model_says_what_the_trained_one_said(whole: Callable[[str], Pa
         assert math.log(end["perplexity"]) == pytest.approx(end["nll"])
 
 
+def test_many_sentences_are_validated_by_compiled_code(
+    whole: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds what the plain model finds, and leaves that one as it was."""
+    pytest.importorskip("numba")
+    from ojak.compiled.output import Compiled
+    from ojak.config import read_recipe
+    from ojak.corpus.read import read_pairs
+    from ojak.train import validate as validating
+    from ojak.train.dataset import Dev
+
+    used = []
+
+    def scored(model: Any, *given: Any) -> Any:
+        used.append(isinstance(model, Compiled))
+        return score(model, *given)
+
+    score = validating.score
+    monkeypatch.setattr(validating, "score", scored)
+    for kind in CHANGES:
+        run = whole(kind)
+        recipe = read_recipe(read_toml(run / "recipe.toml"))
+        translator = ojak.load(run, "cpu", precision="exact")
+        dev = tiny.hold_out(read_pairs(recipe.data.pairs), recipe.data.held_out, recipe.seed)[1]
+        held = Dev(dev, translator.source, translator.target, recipe)
+        model = translator.model.train()
+        count = min(len(held), recipe.train.dev_sentences)
+        found = []
+        for many in (count + 1, count):
+            monkeypatch.setattr(validating, "MANY", many)
+            used.clear()
+            found.append(validating.validate(translator, held, recipe))
+            assert set(used) == {many == count}
+            assert translator.model is model and model.training
+        plain, compiled = found
+        assert compiled.nll == pytest.approx(plain.nll, rel=1e-5)
+        assert (compiled.bleu, compiled.chrf, compiled.example) == (plain.bleu, plain.chrf, plain.example)
+
+
 def test_a_run_leaves_the_process_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Products are exact where weights are measured, coarser where they learn, also when learning breaks down."""
     seen: dict[str, set[str]] = {"learning": set(), "measuring": set()}

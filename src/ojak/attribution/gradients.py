@@ -72,7 +72,7 @@ def said(model: Seq2Seq, pair: Batch, source: Tensor, target: Tensor, at: Tensor
     reading = given(model, source, target)
     ids = pair.source.expand(count, -1), pair.target_in[:, :length].expand(count, -1)
     states = reading(*ids).states[torch.arange(count, device=at.device), at]
-    return forced.token_log_probabilities(reading.output(states), pair.target_out[0, at])[0]
+    return forced.log_probabilities(reading.output(states), pair.target_out[0, at])
 
 
 @contextmanager

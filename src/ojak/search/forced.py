@@ -12,22 +12,19 @@ CHUNK = 256
 """words whose logits are held at a time"""
 
 
-def token_log_probabilities(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """The log-probabilities (M) of the words `target` (M) under `logits` (M,V), and the mean over all V words."""
-    total = logits.logsumexp(-1)
-    said = logits.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-    return said - total, logits.mean(-1) - total
+def log_probabilities(logits: Tensor, words: Tensor) -> Tensor:
+    """The log-probabilities (M) of `words` (M) under `logits` (M,V)."""
+    return logits.gather(-1, words.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
 
 
 @torch.no_grad()
 def token_scores(model: Seq2Seq, states: Tensor, target: Tensor) -> Tensor:
-    """The log-probabilities (N,T) of each row's words, in double precision, 0 at padding."""
+    """The log-probabilities (N,T) of each row's words, to be summed in double precision, 0 at padding."""
     real = target != PAD
     said = torch.zeros(target.shape, dtype=torch.float64, device=target.device)
-    # Piece by piece: logits of all tokens in double precision would take more memory than training does.
+    # Piece by piece: logits of all tokens would take more memory than training does.
     pieces = zip(states[real].split(CHUNK), target[real].split(CHUNK), strict=True)
-    found = [token_log_probabilities(model.output(piece).double(), words)[0] for piece, words in pieces]
-    said[real] = torch.cat(found)
+    said[real] = torch.cat([log_probabilities(model.output(piece), words) for piece, words in pieces]).double()
     return said
 
 

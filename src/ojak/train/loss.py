@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ojak.model.seam import Seq2Seq
-from ojak.search.forced import token_log_probabilities
 from ojak.text.vocabulary import PAD
 from ojak.train.fused import FusedCrossEntropy
 
@@ -39,6 +38,7 @@ def plain_cross_entropy(model: Seq2Seq, states: Tensor, target: Tensor, smoothin
     (Szegedy 2016, section 7). Padding is left out before the output layer, not after it.
     """
     real = target != PAD
-    true, mean = token_log_probabilities(model.output(states[real]), target[real])
-    smoothed = true if smoothing == 0 else (1 - smoothing) * true + smoothing * mean
+    chances = model.output(states[real]).log_softmax(-1)
+    true = chances.gather(-1, target[real].unsqueeze(-1)).squeeze(-1)
+    smoothed = true if smoothing == 0 else (1 - smoothing) * true + smoothing * chances.mean(-1)
     return Loss(-smoothed.sum(), -true.detach().sum())

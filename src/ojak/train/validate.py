@@ -11,9 +11,13 @@ import torch
 from ojak.config import Recipe
 from ojak.evaluate import metrics
 from ojak.search.forced import score
+from ojak.train import memory
 from ojak.train.dataset import Dev
 from ojak.train.parallel import Processes
 from ojak.translate import Translator
+
+MANY = 200
+"""sentences to translate for which a validation compiles the model, as users have it: to get ready takes a second"""
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,13 @@ class Validation:
 def validate(translator: Translator, dev: Dev, recipe: Recipe, processes: Processes | None = None) -> Validation:
     """Scores all dev pairs with teacher forcing, and translates some of them greedily; each process its share."""
     processes = processes or Processes()
+    learnt = translator.model
+    training = learnt.training
+    learnt.eval()
+    count = min(recipe.train.dev_sentences, len(dev.pairs))
+    if count >= MANY and memory.most_addresses() is None:  # a compiler that is refused addresses ends the process
+        translator = translator.compiled()
     model = translator.model
-    training = model.training
-    model.eval()
     total = torch.zeros((), dtype=torch.float64)
     tokens = 0
     with torch.inference_mode():
@@ -65,7 +73,6 @@ def validate(translator: Translator, dev: Dev, recipe: Recipe, processes: Proces
             total += score(model, model(batch.source, batch.target_in).states, batch.target_out).sum().cpu()
             tokens += batch.tokens
     # Spread over all pairs: files are often sorted, and several of them one after the other.
-    count = min(recipe.train.dev_sentences, len(dev.pairs))
     shown = [dev.pairs[place * len(dev.pairs) // count] for place in range(count)]
     greedy = recipe.search.model_copy(update={"beam": 1, "n_best": 1})
     asked = [pair.source for pair in shown[processes.mine]]
@@ -76,7 +83,7 @@ def validate(translator: Translator, dev: Dev, recipe: Recipe, processes: Proces
     found = [parts[place % processes.size][2][place // processes.size] for place in range(count)]
     references = [pair.target for pair in shown]
     how = recipe.languages[1], recipe.text.lowercase
-    model.train(training)
+    learnt.train(training)
     nll = -sum(part[0] for part in parts) / sum(part[1] for part in parts)
     scores = metrics.bleu(found, references, *how).value, metrics.chrf(found, references, *how).value
     nll, bleu, chrf = processes.told((nll, *scores))  # to the bit the same for all, who decide by it

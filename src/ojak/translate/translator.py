@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -80,13 +81,22 @@ class Translator(Maker):
         if ensemble:
             others = [folder.load(Path(other), pick_device(device)) for other in ensemble]
             first = together([first, *others], [place, *ensemble])
-        kind = settled(precision, first.model, first.model.device)
-        if kind != "exact":
-            first = replace(first, model=compiled(first.model, kind))
-        made = cls(first, Lexicon.load(place, (len(first.source), len(first.target))))
+        plain = cls(first, Lexicon.load(place, (len(first.source), len(first.target))))
+        made = plain.compiled(precision)
+        made._place = None if made is plain else place
+        made.workers = workers or made.workers
+        return made
+
+    def compiled(self, precision: Precision = "auto") -> Translator:
+        """This one with its model compiled from the weights of now, as the precision asks; where that means exact, this
+        one. Raises UseError when the precision cannot be had."""
+        kind = settled(precision, self.model, self.model.device)
+        if kind == "exact":
+            return self
+        made = copy.copy(self)
+        made.model = compiled(self.model, kind)
         # Threads inside of products are for the large ones of training; what is compiled has none.
-        made.workers = workers or (1 if kind == "exact" else torch.get_num_threads())
-        made._place = None if kind == "exact" else place
+        made.workers = torch.get_num_threads()
         return made
 
     @property
