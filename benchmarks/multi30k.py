@@ -3,15 +3,16 @@
     python benchmarks/multi30k.py [RUN …]      such as bf16-1 for seed 1; one thread a run, or a GPU
 
 Trains by recipes/multi30k/transformer.toml, and the runs called rdrop or lower with the recipe of that name over it.
-Recipes are chosen on the validation set alone, and their [search] is what a run is measured by, whatever it was begun
-with. Writes benchmarks/results/multi30k-RUN.json: scores on validation and on
+Recipes are chosen on the validation set alone. Writes benchmarks/results/multi30k-RUN.json: scores on validation and on
 the three test sets, and how validation rose with the minutes.
 Tokenised BLEU is over words as Moses cuts them (sacremoses, which must be installed), in lower case, as published
-figures count it; the others are sacreBLEU's own, over raw text.
+figures count it; the others are sacreBLEU's own, over raw text. Beside the recipe's own search other length penalties
+are measured, for the sets do not agree on how long a translation should be.
 """
 
 from __future__ import annotations
 
+import operator
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from common import ROOT, data, keep, machine, run_figures
 
 import ojak
-from ojak.config import SearchConfig, merge, read_toml
+from ojak.config import merge, read_toml
 from ojak.evaluate.metrics import tokenised_bleu
 from ojak.evaluate.report import evaluate
 from ojak.train.history import read_history
@@ -33,6 +34,7 @@ KINDS = {
 """precision and recipes, one over another, of the runs of each name"""
 RUNS = tuple(f"{kind}-{seed}" for kind in KINDS for seed in (1, 2, 3))
 TESTS = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
+PENALTIES = (0.5, 1.0, 1.5, 2.0)
 RECIPES = ROOT / "recipes" / "multi30k"
 
 
@@ -44,16 +46,29 @@ def moses(texts: list[str]) -> list[str]:
     return [tokenizer.tokenize(normaliser.normalize(text.lower()), return_str=True) for text in texts]
 
 
-def measure(translator: ojak.Translator, name: str, search: SearchConfig) -> dict[str, Any]:
-    """Scores on one of Multi30k's sets."""
+def measure(translator: ojak.Translator, name: str) -> dict[str, Any]:
+    """Scores on one of Multi30k's sets, by the search of the recipe."""
     pairs = ojak.read_pairs([data(f"multi30k_ende.{name}.tsv.gz")])
-    report = evaluate(translator, pairs, search)
+    report = evaluate(translator, pairs)
     tokenised = tokenised_bleu(moses(report.hypotheses), moses([pair.target for pair in pairs]))
     return {
         "tokenised_bleu": tokenised.value,
         "tokenised_signature": tokenised.signature,
         **report.as_dict(),
     }
+
+
+def by_penalty(translator: ojak.Translator, name: str) -> dict[str, dict[str, float]]:
+    """Of each length penalty, on one of the sets: tokenised BLEU, and the words of the translations beside those of the
+    references."""
+    pairs = ojak.read_pairs([data(f"multi30k_ende.{name}.tsv.gz")])
+    wanted, found = moses([pair.target for pair in pairs]), {}
+    for penalty in PENALTIES:
+        search = translator.search.model_copy(update={"length_penalty": penalty})
+        said = moses([one.text for one in translator.translate([pair.source for pair in pairs], search)])
+        lengths = (sum(len(text.split()) for text in texts) for texts in (said, wanted))
+        found[str(penalty)] = {"bleu": tokenised_bleu(said, wanted).value, "length": operator.truediv(*lengths)}
+    return found
 
 
 def rise(run: Path) -> list[tuple[float, float]]:
@@ -84,8 +99,7 @@ def main(names: list[str]) -> None:
         begun = (run / "recipe.toml").exists()
         ojak.train_run({} if begun else settings, run, resume=begun)
         translator = ojak.load(run)
-        search = SearchConfig(**settings["search"])
-        tests = {test: measure(translator, test, search) for test in ("val", *TESTS)}
+        tests = {test: measure(translator, test) for test in ("val", *TESTS)}
         keep(
             f"multi30k-{name}",
             {
@@ -94,6 +108,7 @@ def main(names: list[str]) -> None:
                 "seed": int(seed),
                 "threads": 1,
                 "tests": tests,
+                "penalties": {test: by_penalty(translator, test) for test in ("val", *TESTS)},
                 "rise": rise(run),
                 **run_figures(run),
             },
