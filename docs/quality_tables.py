@@ -228,7 +228,6 @@ def penalties(found: Mapping[str, Result]) -> list[str]:
         "a penalty chosen by it would make the translations of the test sets too long.",
         "",
         *table(["Run", "length penalty", "val", "Test 2016", "Test 2017", "COCO 2017"], rows),
-        "",
     ]
 
 
