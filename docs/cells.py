@@ -87,10 +87,15 @@ def made_by(found: Mapping[str, Result], signatures: Mapping[str, list[tuple[str
         return []
     facts = {f"Signature of {name}": values for name, values in signatures.items()}
     for key in ("machine", "seed", "threads", "versions"):
-        facts[key.capitalize()] = [(name, str(result[key])) for name, result in found.items() if key in result]
+        facts[key.capitalize()] = [(name, said(result[key])) for name, result in found.items() if key in result]
     lines = [line for name, values in facts.items() for line in fact(name, values)]
     commands = dict.fromkeys(result["command"] for result in found.values())
     return ["", *lines, "", "```sh", *commands, "```"]
+
+
+def said(value: Any) -> str:
+    """A value as text; of several by name, each after its name."""
+    return " ".join(f"{name} {one}" for name, one in value.items()) if isinstance(value, dict) else str(value)
 
 
 def fact(name: str, values: list[tuple[str, str]]) -> list[str]:
