@@ -38,7 +38,7 @@ def plain_cross_entropy(model: Seq2Seq, states: Tensor, target: Tensor, smoothin
     (Szegedy 2016, section 7). Padding is left out before the output layer, not after it.
     """
     real = target != PAD
-    chances = model.output(states[real]).log_softmax(-1)
-    true = chances.gather(-1, target[real].unsqueeze(-1)).squeeze(-1)
-    smoothed = true if smoothing == 0 else (1 - smoothing) * true + smoothing * chances.mean(-1)
+    log_chances = model.output(states[real]).log_softmax(-1)
+    true = log_chances.gather(-1, target[real].unsqueeze(-1)).squeeze(-1)
+    smoothed = true if smoothing == 0 else (1 - smoothing) * true + smoothing * log_chances.mean(-1)
     return Loss(-smoothed.sum(), -true.detach().sum())
