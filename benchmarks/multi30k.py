@@ -6,7 +6,7 @@ Trains by recipes/multi30k/transformer.toml, and the runs called rdrop or lower 
 Recipes are chosen on the validation set alone, but for the length penalty, which is Ojak's default. Writes
 benchmarks/results/multi30k-RUN.json: scores on validation and on the three test sets, and how validation rose with the
 minutes.
-Tokenised BLEU is over words as Moses cuts them (sacremoses, which must be installed), in lower case, as published
+Tokenised BLEU is over words as Moses cuts them (`pip install sacremoses`), in lower case, as published
 figures count it; the others are sacreBLEU's own, over raw text. Beside the recipe's own search other length penalties
 are measured, for the sets do not agree on how long a translation should be.
 """
@@ -14,6 +14,7 @@ are measured, for the sets do not agree on how long a translation should be.
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,8 @@ def rise(run: Path) -> list[tuple[float, float]]:
 
 
 def main(names: list[str]) -> None:
+    if find_spec("sacremoses") is None:  # told now, not after an hour of training
+        sys.exit("Tokenised BLEU needs sacremoses, which is not installed: pip install sacremoses")
     for name in names or RUNS:
         kind, seed = name.split("-")
         precision, recipes = KINDS[kind]

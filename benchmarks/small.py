@@ -1,9 +1,10 @@
 """Small data: what each step of the recipe for small corpora gains (Sennrich and Zhang 2019), three seeds a step.
 
-    python benchmarks/small.py [CORPUS/STEP/SEED …]      such as tatoeba/2-vocabulary/1; one thread a run
+    python benchmarks/small.py [CORPUS/STEP/SEED …]      such as tatoeba/3-vocabulary/1; one thread a run
 
 The corpora are the first 5,000 pairs of `ende_tatoeba`, English to German, and all of `enko_talk`, English to Korean.
-Steps lie one over another: the recipe of a step is recipes/small/base.toml with all steps up to it over it. Writes
+Steps lie one over another: the recipe of a step is recipes/small/base.toml with all steps up to it over it. Beside them
+stands the preset, which is what Ojak takes where nothing is said. Writes
 benchmarks/results/small-CORPUS-STEP-SEED.json with scores on the validation set, by which steps are chosen, and on the
 test set. A training that was cut off, or had fewer passes, goes on where it was, and what is done is not done again.
 """
@@ -28,6 +29,7 @@ CORPORA = {"tatoeba": ("ende_tatoeba", "de", 5000, 80), "talk": ("enko_talk", "k
 """set, target language, how many of its pairs are learnt from, and the most passes over them (over tatoeba half as
 many were tried, in which regularisation did not pay yet)"""
 STEPS = ["base", *sorted(path.stem for path in RECIPES.glob("[0-9]*.toml"))]
+PRESET = "preset"
 SEEDS = ("1", "2", "3")
 
 
@@ -36,17 +38,22 @@ def result(corpus: str, step: str, seed: str) -> str:
     return f"small-{corpus}-{step}-{seed}"
 
 
+def passes(corpus: str, step: str) -> int | None:
+    """The most passes over a corpus; the preset counts updates instead."""
+    return None if step == PRESET else CORPORA[corpus][3]
+
+
 def measured(corpus: str, step: str, seed: str) -> dict[str, Any] | None:
     """What was measured after as many passes as a corpus has now."""
     path = RESULTS / f"{result(corpus, step, seed)}.json"
     found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    return found if found.get("passes") == CORPORA[corpus][3] else None
+    return found if found and found["passes"] == passes(corpus, step) else None
 
 
 def settings(step: str) -> dict[str, Any]:
-    """The recipe of a step."""
+    """The recipe of a step, or the nothing that is said to get the preset."""
     found: dict[str, Any] = {}
-    for name in STEPS[: STEPS.index(step) + 1]:
+    for name in [] if step == PRESET else STEPS[: STEPS.index(step) + 1]:
         merge(found, read_toml(RECIPES / f"{name}.toml"))
     return found
 
@@ -62,18 +69,19 @@ def learnt_from(corpus: str) -> Path:
 
 
 def main(names: list[str]) -> None:
-    wanted = [name.split("/") for name in names] or [list(one) for one in product(CORPORA, STEPS, SEEDS)]
+    wanted = [name.split("/") for name in names] or [list(one) for one in product(CORPORA, [*STEPS, PRESET], SEEDS)]
     for corpus, step, seed in wanted:
         if not names and measured(corpus, step, seed):
             continue
-        name, target, _, epochs = CORPORA[corpus]
+        name, target, *_ = CORPORA[corpus]
+        limits = {} if (most := passes(corpus, step)) is None else {"epochs": most}
         recipe = settings(step)
         files = {"pairs": [str(learnt_from(corpus))], "dev": [data(f"{name}.dev.tsv.gz")]}
         merge(recipe, {"seed": int(seed), "data": {**files, "source": "en", "target": target}})
-        merge(recipe, {"train": {"threads": 1, "epochs": epochs}})
+        merge(recipe, {"train": {"threads": 1, **limits}})
         run = ROOT / "runs" / "small" / f"{corpus}-{step}-{seed}"
         begun = (run / "recipe.toml").exists()
-        ojak.train_run({"train": {"epochs": epochs}} if begun else recipe, run, resume=begun)
+        ojak.train_run({"train": limits} if begun else recipe, run, resume=begun)
         translator = ojak.load(run)
         sets = {part: ojak.read_pairs([data(f"{name}.{part}.tsv.gz")]) for part in ("dev", "test")}
         tests = {part: evaluate(translator, pairs).as_dict() for part, pairs in sets.items()}
@@ -84,7 +92,7 @@ def main(names: list[str]) -> None:
                 "machine": machine(),
                 "seed": int(seed),
                 "threads": 1,
-                "passes": epochs,
+                "passes": most,
                 "tests": tests,
                 **run_figures(run),
             },

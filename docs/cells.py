@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,13 @@ def training(result: Result) -> list[str]:
     return [f"{result['parameters'] / 1e6:.1f} M", f"{result['minutes']:.0f}", speed]
 
 
+def spread(values: Sequence[float]) -> str:
+    """The mean of the seeds, between the lowest and the highest where there are several."""
+    if len(values) == 1:
+        return f"{values[0]:.2f}"
+    return f"{statistics.mean(values):.2f} ({min(values):.2f}–{max(values):.2f})"
+
+
 def report_cells(report: ReportDict) -> list[str]:
     """The cells of REPORT."""
     found = scores(report)
@@ -82,12 +90,12 @@ def report_signatures(reports: Mapping[str, ReportDict], *names: str) -> dict[st
 
 
 def made_by(found: Mapping[str, Result], signatures: Mapping[str, list[tuple[str, str]]]) -> list[str]:
-    """How the numbers came about: signatures, commands, machine, seed, threads, versions."""
+    """How the numbers came about: signatures, pairs, machine, seed, threads, versions, commands."""
     if not found:
         return []
     facts = {f"Signature of {name}": values for name, values in signatures.items()}
-    for key in ("machine", "seed", "threads", "versions"):
-        facts[key.capitalize()] = [(name, said(result[key])) for name, result in found.items() if key in result]
+    for key in ("pairs", "machine", "seed", "threads", "versions"):
+        facts["Pairs learnt from" if key == "pairs" else key.capitalize()] = [(name, said(result[key])) for name, result in found.items() if key in result]
     lines = [line for name, values in facts.items() for line in fact(name, values)]
     commands = dict.fromkeys(result["command"] for result in found.values())
     return ["", *lines, "", "```sh", *commands, "```"]

@@ -1,10 +1,10 @@
-"""Tables of how good models are: the lineage, English and Korean, Multi30k, small data, the demo."""
+"""Tables of how good models are: the lineage, English and Korean, Multi30k, the demo."""
 
 from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,7 +14,6 @@ import korean as korean_benchmark  # noqa: E402
 import korean_best as best_benchmark  # noqa: E402
 import lineage as lineage_benchmark  # noqa: E402
 import multi30k as multi30k_benchmark  # noqa: E402
-import small as small_benchmark  # noqa: E402
 from cells import (  # noqa: E402
     MISSING,
     NAMES,
@@ -29,6 +28,7 @@ from cells import (  # noqa: E402
     report_cells,
     report_signatures,
     scores,
+    spread,
     table,
     training,
 )
@@ -122,7 +122,8 @@ def korean() -> list[str]:
         "## English and Korean",
         "",
         "Real sentences in both directions: short general ones (`enko_talk`) and customer-support chat (`enko_chat`),",
-        "trained on together, tested apart, beam 4.",
+        "trained on together, tested apart, beam 4; [transformer.toml](../recipes/korean/transformer.toml) or",
+        "[gru-additive.toml](../recipes/korean/gru-additive.toml) over [base.toml](../recipes/korean/base.toml).",
         "",
         *table(["Direction", "Model", *TRAINING, "Test", *REPORT], rows),
         *parts,
@@ -139,8 +140,9 @@ def korean_best() -> list[str]:
         return [*lines, MISSING]
     lines += [
         "All pairs of `enko_talk`, `enko_chat`, `enko_lecture` and `enko_docs`, learnt from in less than an hour",
-        "of one thread for each direction ([best.toml](../recipes/korean/best.toml)); beam 4. The last four sets are",
-        "of other kinds of text than any that was learnt from. Beside it Hugging Face's MarianMTModel of the same",
+        "of one thread for each direction ([best.toml](../recipes/korean/best.toml) over",
+        "[base.toml](../recipes/korean/base.toml)); beam 4. The last four sets are of other kinds of text than any",
+        "that was learnt from. Beside it Hugging Face's MarianMTModel of the same",
         "size, learning from the same pairs for the same time in a plain loop"
         + ("." if any(name.startswith("hf") for name in found) else f": {MISSING}."),
         "",
@@ -247,55 +249,6 @@ PUBLISHED = 41.02
 def on_gpu(result: Result) -> bool:
     """Whether a model was trained on a GPU."""
     return "NVIDIA" in result["machine"]
-
-
-def small() -> list[str]:
-    """What each step of the recipe for small corpora gains."""
-    lines = [
-        "## Small data",
-        "",
-        "Steps lie one over another, after Sennrich and Zhang (2019): each is the recipe before it and one thing more.",
-        "The mean of the seeds, between the lowest and the highest; BLEU and chrF of raw text, beam 5. Steps are",
-        "chosen by the validation set.",
-    ]
-    every: dict[str, Result] = {}
-    for corpus, (name, target, count, epochs) in small_benchmark.CORPORA.items():
-        rows, before = [], None
-        for step in small_benchmark.STEPS:
-            recipe = f"recipes/small/{step}.toml"
-            each = {seed: small_benchmark.measured(corpus, step, seed) for seed in small_benchmark.SEEDS}
-            found = {f"{corpus}-{step}-{seed}": its for seed, its in each.items() if its}
-            every |= found
-            row = [f"[{step}](../{recipe})", comment(recipe).removesuffix(".")]
-            if not found:
-                rows.append([*row, MISSING] + [""] * 5)
-                continue
-            by = {
-                (part, score): [scores(its["tests"][part])[score] for its in found.values()]
-                for part in ("dev", "test")
-                for score in ("BLEU", "chrF2")
-            }
-            mean = statistics.mean(by["test", "BLEU"])
-            gain = "" if before is None else f"{mean - before:+.2f}"
-            before = mean
-            cells = [spread(by[key]) for key in by]
-            minutes = statistics.mean(its["minutes"] for its in found.values())
-            rows.append([*row, str(len(found)), f"{minutes:.0f}", cells[0], cells[2], gain, cells[3]])
-        what = f"the first {count:,} pairs of" if count else "all of"
-        passes = f"At most {epochs} passes over them."
-        lines += [
-            *("", f"### {corpus}: {what} `{name}`, en-{target}", "", passes, ""),
-            *table(["Step", "What it adds", "seeds", "minutes", "BLEU, dev", "BLEU, test", "gain", "chrF, test"], rows),
-        ]
-    reports = {name: its["tests"]["test"] for name, its in every.items()}
-    return [*lines, *made_by(every, report_signatures(reports, "BLEU", "chrF2"))]
-
-
-def spread(values: Sequence[float]) -> str:
-    """The mean of the seeds, between the lowest and the highest where there are several."""
-    if len(values) == 1:
-        return f"{values[0]:.2f}"
-    return f"{statistics.mean(values):.2f} ({min(values):.2f}–{max(values):.2f})"
 
 
 def demo() -> list[str]:

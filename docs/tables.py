@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from decoding_tables import decoding, decoding_pictures, step
 from pareto_tables import pareto, pareto_pictures
-from quality_tables import demo, korean, korean_best, lineage, multi30k, small
+from quality_tables import demo, korean, korean_best, lineage, multi30k
 from search_tables import searching
 from seeing_tables import alignments, attribution, pictures
+from small_tables import small
 from training_tables import faults, gpu, objectives, packing, parallel, speed, speed_pictures
 
 
@@ -16,7 +17,8 @@ def results() -> str:
     lines = [
         "# Results",
         "",
-        "Every number here comes from a file in `benchmarks/results`, written by the command named with it.",
+        "Every number here comes from a file in `benchmarks/results`, written by the command named with it. The data is",
+        "described in [data.md](data.md).",
         "",
         "- BLEU, chrF and chrF++ run from 0 to 100, and higher is better. TER counts edits for a hundred words, and",
         "  lower is better. Scores compare only where their signatures, printed below each table, are the same.",

@@ -538,10 +538,12 @@ def test_settings_may_stand_anywhere(pairs: Path, tmp_path: Path) -> None:
         ["--pairs", pairs, "seed=3", "--out", "r", "model.width=4"],
         ["seed=3", "--out", "r", "--pairs", pairs, "model.width=4"],
         ["--out", "r", "model.width=4", "--pairs", pairs, "seed=3"],
+        ["--out", "r", "--pairs", pairs, "--alignments", "links", "model.width=4", "seed=3"],
     )
     for words in orders:
         args = cli.parse(["train", *map(str, words)])
         assert args.pairs == [str(pairs)] and sorted(args.settings) == ["model.width=4", "seed=3"]
+        assert (args.alignments or ["links"]) == ["links"]
 
 
 def test_a_pipe_that_waits_gets_its_answer(talk: Path) -> None:

@@ -263,7 +263,9 @@ def _corpus(verb: argparse.ArgumentParser) -> None:
     split = actions.add_parser("split", help="set pairs aside for validation and testing, without leaks")
     split.add_argument("files", nargs="+", metavar="FILE", help="files of pairs, globs, or SOURCE,TARGET files")
     split.add_argument("--out", metavar="DIR", help="where train, dev and test are written")
-    split.add_argument("--dev", type=int, default=1000, metavar="N", help="pairs to validate on (1000)")
+    split.add_argument(
+        "--dev", type=int, default=1000, metavar="N", help="pairs to validate on (1000; with --test's at most a tenth)"
+    )
     split.add_argument("--test", type=int, default=1000, metavar="N", help="pairs to measure on (1000)")
     split.add_argument("--ending", default=".tsv", help="of the files: .tsv, .csv or .jsonl, packed or not (.tsv)")
     split.add_argument("--dry-run", action="store_true", help="write nothing, print the report")
@@ -400,7 +402,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.verb == "train" or (args.verb == "corpus" and args.action == "pack"):
         args.settings += [word for word in rest if not word.startswith("-")]
         rest = [word for word in rest if word.startswith("-")]
-        for name in ("pairs", "dev", "recipe"):
+        for name in (name for name in ("pairs", "dev", "alignments", "recipe") if name in args):
             files = getattr(args, name) or []
             args.settings += [word for word in files if SETTING.match(word)]
             setattr(args, name, [word for word in files if not SETTING.match(word)])
