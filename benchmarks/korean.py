@@ -32,8 +32,7 @@ def trained(recipe: str, sets: Sequence[str], direction: str, run: Path) -> ojak
         part: [data(f"{name}.{split}.tsv.gz") for name in sets] for part, split in (("pairs", "train"), ("dev", "dev"))
     }
     merge(settings, {"data": {**files, "reverse": DIRECTIONS[direction]}, "train": {"threads": 1}})
-    begun = (run / "recipe.toml").exists()
-    ojak.train_run({} if begun else settings, run, resume=begun)
+    ojak.train_run(settings, run, resume=True)
     return ojak.load(run)
 
 

@@ -38,8 +38,7 @@ def main(models: list[str]) -> None:
         }
         merge(settings, {"data": files, "train": {"threads": 1}})
         run = ROOT / "runs" / "lineage" / name
-        begun = (run / "recipe.toml").exists()
-        ojak.train_run({} if begun else settings, run, resume=begun)
+        ojak.train_run(settings, run, resume=True)
 
         translator = ojak.load(run)
         pairs = [pair.turned() for pair in ojak.read_pairs([data("multi30k_ende.test_2016_flickr.tsv.gz")])]

@@ -99,8 +99,7 @@ def main(names: list[str]) -> None:
         files = {"pairs": [data("multi30k_ende.train.tsv.gz")], "dev": [data("multi30k_ende.val.tsv.gz")]}
         merge(settings, {"seed": int(seed), "data": files, "train": {"threads": 1, "precision": precision}})
         run = ROOT / "runs" / "multi30k" / name
-        begun = (run / "recipe.toml").exists()
-        ojak.train_run({} if begun else settings, run, resume=begun)
+        ojak.train_run(settings, run, resume=True)
         translator = ojak.load(run)
         tests = {test: measure(translator, test) for test in ("val", *TESTS)}
         keep(

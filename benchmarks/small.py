@@ -80,8 +80,7 @@ def main(names: list[str]) -> None:
         merge(recipe, {"seed": int(seed), "data": {**files, "source": "en", "target": target}})
         merge(recipe, {"train": {"threads": 1, **limits}})
         run = ROOT / "runs" / "small" / f"{corpus}-{step}-{seed}"
-        begun = (run / "recipe.toml").exists()
-        ojak.train_run({"train": limits} if begun else recipe, run, resume=begun)
+        ojak.train_run(recipe, run, resume=True)
         translator = ojak.load(run)
         sets = {part: ojak.read_pairs([data(f"{name}.{part}.tsv.gz")]) for part in ("dev", "test")}
         tests = {part: evaluate(translator, pairs).as_dict() for part, pairs in sets.items()}

@@ -26,7 +26,6 @@ THREADS = "2"
 MALLOC = "glibc.malloc.mmap_threshold=2147483647:glibc.malloc.trim_threshold=8589934592"
 
 TRANSFORMER = ["model.positions=sinusoid", "model.norm=post", "model.dropout=0.1"]
-DEFAULT = ["model.dropout=0.1"]
 LSTM = [
     "model.architecture=recurrent",
     "model.cell=lstm",

@@ -95,7 +95,8 @@ def made_by(found: Mapping[str, Result], signatures: Mapping[str, list[tuple[str
         return []
     facts = {f"Signature of {name}": values for name, values in signatures.items()}
     for key in ("pairs", "machine", "seed", "threads", "versions"):
-        facts["Pairs learnt from" if key == "pairs" else key.capitalize()] = [(name, said(result[key])) for name, result in found.items() if key in result]
+        what = "Pairs learnt from" if key == "pairs" else key.capitalize()
+        facts[what] = [(name, said(result[key])) for name, result in found.items() if key in result]
     lines = [line for name, values in facts.items() for line in fact(name, values)]
     commands = dict.fromkeys(result["command"] for result in found.values())
     return ["", *lines, "", "```sh", *commands, "```"]

@@ -248,7 +248,7 @@ PUBLISHED = 41.02
 
 def on_gpu(result: Result) -> bool:
     """Whether a model was trained on a GPU."""
-    return "NVIDIA" in result["machine"]
+    return bool(result["device"] == "gpu" if "device" in result else "NVIDIA" in result["machine"])
 
 
 def demo() -> list[str]:

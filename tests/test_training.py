@@ -567,6 +567,117 @@ def test_more_of_a_run_that_has_ended(tmp_path: Path) -> None:
     assert read_toml(tmp_path / "run" / "recipe.toml") == read_toml(tmp_path / "whole" / "recipe.toml")
 
 
+def test_what_a_run_had_left_stays_where_more_of_it_does_no_better(tmp_path: Path) -> None:
+    settings = tiny.settings(tiny.corpus(tmp_path), {"train": {"metric": "loss"}})
+    train({**settings, "train": {**settings["train"], "updates": 150}}, tmp_path / "better")
+    train(settings, tmp_path / "run")
+    run, better = tmp_path / "run", read_weights(tmp_path / "better" / "model" / "weights.safetensors")
+    save_file(better, run / "model" / "weights.safetensors")  # as if its average had been much better than any
+    train({"train": {"updates": 60}}, run, resume=True)
+    events = read_history(run)
+    assert events[-1]["weights"] == "what it had left before more was asked for"
+    left = read_weights(run / "model" / "weights.safetensors")
+    assert all(torch.equal(left[name], weight) for name, weight in better.items())
+    # What is learnt goes on to compete with single weights, so patience counts as it did before.
+    nll, update = min((event["nll"], event["update"]) for event in events if event["event"] == "validation")
+    progress = json.loads((run / "state" / "00000060" / "progress.json").read_text(encoding="utf-8"))
+    assert (progress["best"], progress["best_update"]) == (-nll, update)
+    train({"train": {"updates": 300}}, run, resume=True)
+    assert read_history(run)[-1]["weights"] != events[-1]["weights"]
+    assert not (run / "state" / "left.safetensors").exists()
+
+
+def test_more_that_was_asked_for_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was killed before its first checkpoint after the wish goes on to its new end, not back to the old."""
+    train(tiny.settings(tiny.corpus(tmp_path)), tmp_path / "run")
+    with monkeypatch.context() as patch:
+        cut(patch, "update", 3)
+        with pytest.raises(Cut):
+            train({"train": {"updates": 50}}, tmp_path / "run", resume=True)
+    train({"train": {"updates": 50}}, tmp_path / "run", resume=True)
+    assert read_history(tmp_path / "run")[-1]["update"] == 50
+
+
+def test_a_run_that_ends_before_its_first_validation_has_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        cut(patch, "update", 12)
+        with pytest.raises(Cut):
+            train(tiny.settings(tiny.corpus(tmp_path)), tmp_path / "run")
+    train({"train": {"updates": 10}}, tmp_path / "run", resume=True)
+    assert [event["update"] for event in read_history(tmp_path / "run") if event["event"] == "validation"] == [10]
+    assert (tmp_path / "run" / "model" / "weights.safetensors").exists()
+
+
+def test_a_validation_writes_no_weights_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was saved before a validation that ends a run is that validation's too: nothing whole is removed for it."""
+    settings = tiny.settings(tiny.corpus(tmp_path), {"train": {"validate_every": 10, "patience": 1, "metric": "bleu"}})
+    run, real = tmp_path / "run", selection.validate
+    calls = []
+
+    def stopped(*args: Any) -> Validation:
+        calls.append(args)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(*args)
+
+    monkeypatch.setattr(selection, "validate", stopped)
+    with pytest.raises(Interrupted):
+        train(settings, run)
+    weights = run / "state" / "00000020" / "weights.safetensors"
+    before = weights.stat()
+    monkeypatch.setattr(selection, "validate", lambda *args: Validation(nll=9.0, bleu=-1.0, chrf=0.0))
+    train({}, run, resume=True)
+    assert read_history(run)[-1]["update"] == 20 and weights.stat().st_ino == before.st_ino
+    assert json.loads((weights.parent / "progress.json").read_text(encoding="utf-8"))["ended"]
+
+
+@pytest.mark.parametrize(
+    ("search", "attention"),
+    [
+        ({"shortlist": True}, "dot"),
+        ({"diversity_groups": 2, "diversity_strength": 0.5}, "dot"),
+        ({"coverage_penalty": 0.2}, "none"),
+        ({"mbr": 4}, "dot"),
+        ({"beam": 1, "sampling": True, "temperature": 5.0}, "dot"),
+    ],
+)
+def test_a_validation_is_greedy_whatever_the_search_will_be(
+    search: dict[str, Any], attention: str, tmp_path: Path
+) -> None:
+    changes = {"train": {"updates": 10}, "model": {"attention": attention}}
+    settings = tiny.settings(tiny.corpus(tmp_path), changes)
+    found = [train({**settings, "search": its}, tmp_path / f"run-{len(its)}") for its in ({}, search)]
+    assert found[0] == found[1]
+
+
+def test_two_processes_do_not_train_in_one_directory(tmp_path: Path) -> None:
+    run, settings = tmp_path / "run", tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 10}})
+    held = "import sys, pathlib, ojak.files as f\nwith f.held(pathlib.Path(sys.argv[1])): print(1, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", held, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout and other.stdout.readline()
+        with pytest.raises(UseError, match="another one is at work"):
+            train(settings, run)
+        other.kill()
+    train(settings, run)
+    train({"train": {"updates": 12}}, run, resume=True)
+
+
+def test_a_history_that_ends_in_half_a_line_is_read(whole: Callable[[str], Path], tmp_path: Path) -> None:
+    run = shutil.copytree(whole("words"), tmp_path / "run")
+    lines = (run / "history.jsonl").read_bytes().split(b"\n")
+    (run / "history.jsonl").write_bytes(b"\n".join(lines[:-2]) + b"\n" + lines[-2][:20])
+    train({}, run, resume=True)
+    assert tiny.history(run) == tiny.history(whole("words"))
+
+
+def test_what_a_run_started_from_is_settled(whole: Callable[[str], Path], tmp_path: Path) -> None:
+    run = shutil.copytree(whole("words"), tmp_path / "run")
+    with pytest.raises(UseError, match=r"train\.start was given another value"):
+        train({"train": {"start": str(whole("words"))}}, run, resume=True)
+
+
 def test_resuming_a_finished_run_changes_nothing(whole: Callable[[str], Path], tmp_path: Path) -> None:
     shutil.copytree(whole("words"), tmp_path / "run")
     train({}, tmp_path / "run", resume=True)

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ojak.errors import ConfigError
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+Dropped = Annotated[float, Field(ge=0, le=0.9)]
 Attention = Literal["none", "additive", "dot", "general", "scaled_dot"]
 
 
@@ -95,7 +96,7 @@ class TextConfig(_Section):
 
 class _ModelSection(_Section):
     dropout: float = Field(0.1, ge=0, le=0.9, description="share of activations dropped in training")
-    word_dropout: tuple[Share, Share] = Field(
+    word_dropout: tuple[Dropped, Dropped] = Field(
         (0.0, 0.0), description="share of source and of target words whose vectors are dropped whole in training"
     )
     tie_embeddings: bool = Field(True, description="the output layer is the target embedding (Press and Wolf 2017)")

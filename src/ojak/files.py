@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from ojak.errors import StorageError
+from ojak.errors import StorageError, UseError
 
 HALF = re.compile(r"\..+\.\d+(\.\d+)?|\.tmp\w+")
 """names of what is being written: ours, and those of safetensors"""
@@ -86,6 +86,38 @@ def whole_folder(path: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(half, ignore_errors=True)
             raise
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Makes a folder and holds it, so that no other process does; it is gone when the block leaves it empty.
+
+    The system lets go of it when the process dies, however that comes about. Where it knows no such locks (Windows,
+    some network disks) nobody is kept away. Raises UseError when another process holds the folder.
+    """
+    if os.name != "posix" or (folder.exists() and not folder.is_dir()):
+        yield
+        return
+    import fcntl
+
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        place = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UseError(
+                f"A directory is for one process at a time, but another one is at work in {folder}; wait until it has "
+                "ended, stop it, or choose another directory."
+            ) from None
+        except OSError:  # this disk knows no locks
+            pass
+        yield
+    finally:
+        os.close(place)
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def tidy(folder: Path) -> None:

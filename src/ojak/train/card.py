@@ -16,7 +16,7 @@ def card(recipe: Recipe, progress: Progress, found: Validation, parameters: int,
     return f"""# {source} → {target}, {model.architecture}, {attention}
 
 Trained by Ojak on {pairs:,} sentence pairs, {progress.update:,} updates in
-{clock(progress.seconds)} (minutes:seconds), {parameters:,} parameters. The run ended after {progress.ended}.
+{clock(progress.seconds)}, {parameters:,} parameters. The run ended after {progress.ended}.
 
 | on the validation pairs | |
 |---|---|

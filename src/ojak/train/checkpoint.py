@@ -86,6 +86,9 @@ def save(
 ) -> Path:
     """Writes a checkpoint, then removes old ones. Process 0 does so, while the others wait."""
     folder = run / "state" / f"{progress.update:08d}"
+    if processes.told(folder.exists()):  # only a validation came in between: nothing whole is removed for it
+        processes.first(lambda: save_progress(run, progress))
+        return folder
     gathered = _gathered(model, optimizer, processes)  # by all, where the weights are in pieces
     processes.first(lambda: _write(run, folder, weights_of(model), gathered, progress))
     return folder

@@ -134,9 +134,9 @@ def _before(line: str, update: int) -> bool:
 
 
 def read_history(run: Path) -> list[dict[str, Any]]:
-    """The events of a run, oldest first."""
-    text = (run / "history.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.split("\n") if line]
+    """The events of a run, oldest first; half a line at the end, left by a full disk or a power cut, is none."""
+    lines = (run / "history.jsonl").read_bytes().split(b"\n")
+    return [json.loads(line) for line in lines[:-1]]
 
 
 class Nothing:

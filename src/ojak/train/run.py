@@ -7,7 +7,7 @@ import shutil
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from ojak.train.meter import Meter
 from ojak.train.objective import alignment_view, check
 from ojak.train.parallel import Processes, joined, local, threads
 from ojak.train.precision import settled
-from ojak.train.selection import begin_again
+from ojak.train.selection import more
 from ojak.train.sharding import scatter, shard
 from ojak.train.start import Start
 from ojak.train.stop import Interrupted, Stop, Stopped, stop_on_signals
@@ -50,14 +50,16 @@ def train_run(
 
     With `resume` an unfinished run goes on from its newest checkpoint, or begins if it has none; only `train` settings
     may then differ from its recipe. Where torchrun started several processes, each calls this. Raises UseError (or its
-    kin) for bad settings, pairs or directories, and Interrupted when SIGINT or SIGTERM asks to stop.
+    kin) for bad settings, pairs or directories, or when another process trains in this one, and Interrupted when SIGINT
+    or SIGTERM asks to stop.
     """
     run, shown = Path(run), display or Lines()
     with stop_on_signals() as stop:
         try:
             with joined() as processes:
                 stop.patient = processes.size > 1
-                return _train(settings, run, shown if processes.leads else Nothing(), resume, stop, processes)
+                with files.held(run) if processes.leads else nullcontext():
+                    return _train(settings, run, shown if processes.leads else Nothing(), resume, stop, processes)
         except Stopped:
             raise Interrupted(_how_to_go_on(run)) from None
         finally:
@@ -103,13 +105,15 @@ def _train(
             progress.slower = 1.0
         if begun.changed and progress.ended:  # perhaps the user wants more of a run that had come to its end
             progress.ended = ""
-            processes.first(lambda: begin_again(run))
+            processes.first(lambda: more(run))
         elif end := processes.told(_end(run) if processes.leads and progress.ended else None):
             shown.event(end)
             found = Validation(end["nll"], end["bleu"], end["chrf"])
             if processes.leads and not (run / "model" / "README.md").exists():  # it was killed just then
                 write_card(found)
             return found
+        if begun.changed:  # the recipe, which is written next, tells of no change when this process is killed
+            processes.first(lambda: checkpoint.save_progress(run, progress))
     processes.spread(model)
     scatter(model, learnt)
 
@@ -271,11 +275,12 @@ def _resumed(run: Path, settings: Mapping[str, Any]) -> tuple[Recipe, list[str]]
             "A run is resumed with its own recipe, of which only train.* may be changed, but "
             f"{', '.join(sorted(others))} would be another; leave it out, or start another run."
         )
-    if recipe.train.freeze != before.train.freeze:
-        raise UseError(
-            "What is frozen is settled when a run begins, but train.freeze was given another value; leave it out, or "
-            "start another run from this one (--from)."
-        )
+    for name, what in (("freeze", "What is frozen"), ("start", "What a run starts from")):
+        if getattr(recipe.train, name) != getattr(before.train, name):
+            raise UseError(
+                f"{what} is settled when a run begins, but train.{name} was given another value; leave it out, or "
+                "start another run from this one (--from)."
+            )
     # What the machine has settled otherwise than it was asked for is no other wish.
     named = [name for name in settings.get("train", {}) if name not in ("precision", "batch_tokens")]
     return recipe, [name for name in named if getattr(recipe.train, name) != getattr(before.train, name)]

@@ -2,17 +2,19 @@
 
 state/best.safetensors             the best weights so far; the model directory has them too, until the end
 state/average/NNNNNNNN.safetensors the weights of the last validations
+state/left.safetensors             what the run left when it had come to its end, of which more was asked for
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from ojak import files
 from ojak.model.folder import put_weights, read_weights, weights_of, write_weights
-from ojak.train import checkpoint, ema
+from ojak.train import ema
 from ojak.train.checkpoint import Progress
 from ojak.train.job import Job
 from ojak.train.stop import Stopped
@@ -48,30 +50,50 @@ def judge(job: Job) -> None:
 
 
 def finish(job: Job) -> Validation:
-    """Leaves in the model directory the best weights or the average of the last ones, whichever does better."""
+    """Leaves in the model directory the best weights, the average of the last ones, or what the run had left before
+    more was asked for: whichever does best."""
     model, progress, metric = job.translator.model, job.progress, job.recipe.train.metric
-    alone = job.processes.first
-    alone(lambda: None if _best(job.run).exists() else begin_again(job.run))  # it was not validated in this run
+    if progress.best is None:  # it was to end before its first validation
+        judge(job)
+    candidates = job.processes.told(_candidates(job.run, progress) if job.processes.leads else {})
+    found = {}
     with job.stop.now():
-        _put(job, [_best(job.run)])
-        best, which = _validated(job), f"the best weights, of update {progress.best_update}"
-        averaged, last = None, [Path(name) for name in job.processes.told([*map(str, _averageable(job.run, progress))])]
-        if len(last) > 1:
-            _put(job, last)
-            averaged = _validated(job)
-    if averaged and averaged.better(metric) > best.better(metric):
-        best, which = averaged, f"the average of the last {len(last)} validated weights"
-        alone(lambda: write_weights(_model(job.run), weights_of(model)))
-    else:
-        _put(job, [_best(job.run)])
-        alone(lambda: files.link(_best(job.run), _model(job.run)))
-    # For whoever asks for more of this run, or resumes it from an earlier checkpoint.
-    progress.best = best.better(metric)
-    alone(lambda: checkpoint.save_progress(job.run, progress))
+        for which, parts in candidates.items():
+            _put(job, parts)
+            found[which] = _validated(job)
+    chosen = max(found, key=lambda which: found[which].better(metric))
+    _put(job, candidates[chosen])
+    job.processes.first(lambda: _leave(job.run, candidates[chosen], weights_of(model)))
     model.eval()
     spent = {"seconds": progress.seconds, "tokens": progress.tokens}
-    job.history.write("end", progress.update, {"reason": progress.ended, "weights": which, **spent, **best.as_dict()})
+    best = found[chosen]
+    job.history.write("end", progress.update, {"reason": progress.ended, "weights": chosen, **spent, **best.as_dict()})
     return best
+
+
+def more(run: Path) -> None:
+    """Keeps what a run left that had come to its end, for what more it learns to do better than."""
+    files.link(_model(run), _left(run))
+
+
+def _candidates(run: Path, progress: Progress) -> dict[str, list[str]]:
+    """What may become the model: by what it is, the files whose mean it is. The first of equals wins."""
+    found = {f"the best weights, of update {progress.best_update}": [_best(run)]}
+    if len(last := _averageable(run, progress)) > 1:
+        found[f"the average of the last {len(last)} validated weights"] = last
+    if _left(run).exists():
+        found["what it had left before more was asked for"] = [_left(run)]
+    return {which: [*map(str, parts)] for which, parts in found.items()}
+
+
+def _leave(run: Path, parts: Sequence[str], weights: dict[str, torch.Tensor]) -> None:
+    """Makes weights, which are the mean of these files, the model."""
+    if len(parts) == 1:
+        files.link(Path(parts[0]), _model(run))
+    else:
+        write_weights(_model(run), weights)
+    if [*parts] != [str(_left(run))]:
+        _left(run).unlink(missing_ok=True)
 
 
 def _validated(job: Job) -> Validation:
@@ -98,16 +120,11 @@ def _keep(job: Job, weights: dict[str, torch.Tensor], best: bool) -> None:
         files.link(_best(job.run), _model(job.run))
 
 
-def _put(job: Job, parts: list[Path]) -> None:
+def _put(job: Job, parts: Sequence[str]) -> None:
     """Puts the average of the weights in these files into the model of every process."""
     model = job.translator.model
-    job.processes.first(lambda: put_weights(model, _mean(parts), parts[0]))
+    job.processes.first(lambda: put_weights(model, _mean(parts), Path(parts[0])))
     job.processes.spread(model)
-
-
-def begin_again(run: Path) -> None:
-    """Makes what a finished run left its best weights, for more updates to do better than."""
-    files.link(_model(run), _best(run))
 
 
 def _notice_collapse(job: Job, found: Validation) -> None:
@@ -131,11 +148,11 @@ def _notice_collapse(job: Job, found: Validation) -> None:
         )
 
 
-def _mean(parts: list[Path]) -> dict[str, torch.Tensor]:
+def _mean(parts: Sequence[str]) -> dict[str, torch.Tensor]:
     """The average of the weights in these files."""
     if len(parts) == 1:
-        return read_weights(parts[0])
-    weights = [read_weights(file) for file in parts]
+        return read_weights(Path(parts[0]))
+    weights = [read_weights(Path(file)) for file in parts]
     return {name: torch.stack([part[name] for part in weights]).mean(0) for name in weights[0]}
 
 
@@ -145,6 +162,10 @@ def _model(run: Path) -> Path:
 
 def _best(run: Path) -> Path:
     return run / "state" / "best.safetensors"
+
+
+def _left(run: Path) -> Path:
+    return run / "state" / "left.safetensors"
 
 
 def _averaged(run: Path) -> Path:

@@ -16,6 +16,17 @@ from ojak.train.dataset import Dev
 from ojak.train.parallel import Processes
 from ojak.translate import Translator
 
+GREEDY = {
+    "beam": 1,
+    "n_best": 1,
+    "mbr": 0,
+    "sampling": False,
+    "shortlist": False,
+    "diversity_groups": 1,
+    "diversity_strength": 0.0,
+    "coverage_penalty": 0.0,
+}
+"""of the recipe's search only limits and what holds repetition down are left"""
 MANY = 200
 """sentences to translate for which a validation compiles the model, as users have it: to get ready takes a second"""
 
@@ -74,7 +85,7 @@ def validate(translator: Translator, dev: Dev, recipe: Recipe, processes: Proces
             tokens += batch.tokens
     # Spread over all pairs: files are often sorted, and several of them one after the other.
     shown = [dev.pairs[place * len(dev.pairs) // count] for place in range(count)]
-    greedy = recipe.search.model_copy(update={"beam": 1, "n_best": 1})
+    greedy = recipe.search.model_copy(update=GREEDY)
     asked = [pair.source for pair in shown[processes.mine]]
     # Of weights that have run away no word is likelier than another: nothing can be found.
     lost = math.isnan(float(total))

@@ -179,7 +179,7 @@ class Translator(Maker):
         which, `.self_map("encoder")`, `.heads()`.
 
         `target` is looked at instead of the model's own translation, where it is given. Raises UseError when the text
-        is empty or has more tokens than the model takes.
+        is empty and no target is given, or when it has more tokens than the model takes.
         """
         if target is not None:
             source, ids = self._encode(self.source, text, "the source", 0), self._encode(self.target, target, "it", 0)
