@@ -36,6 +36,10 @@ class Timed:
     seconds: float
     tokens: int
 
+    def per_second(self, count: int) -> float:
+        """How many of these a second took; 0 where no time was measured."""
+        return count / self.seconds if self.seconds else 0.0
+
 
 @dataclass(frozen=True)
 class System:
@@ -122,10 +126,9 @@ class Found:
         if self.without_leaks:
             found["without_leaks"] = [score.as_dict() for score in self.without_leaks if score.name not in _OF_MODELS]
         if timed := self.system.timed:
-            count = len(self.system.hypotheses)
             found |= {"beam": timed.beam, "seconds": timed.seconds, "tokens": timed.tokens}
-            found["sentences_per_second"] = count / timed.seconds if timed.seconds else 0.0
-            found["tokens_per_second"] = timed.tokens / timed.seconds if timed.seconds else 0.0
+            found["sentences_per_second"] = timed.per_second(len(self.system.hypotheses))
+            found["tokens_per_second"] = timed.per_second(timed.tokens)
         return found
 
 

@@ -124,7 +124,7 @@ def _times(report: Report) -> str:
     rows = [["", "seconds", "sentences/s", "tokens/s", "beam"]]
     for place, found in enumerate(report.systems):
         if (timed := found.system.timed) is not None:
-            per = [f"{count / max(timed.seconds, 1e-9):,.1f}" for count in (len(report.pairs), timed.tokens)]
+            per = [f"{timed.per_second(count):,.1f}" for count in (len(report.pairs), timed.tokens)]
             rows.append([_called(report, place), f"{timed.seconds:.1f}", *per, str(timed.beam)])
     return _table(rows) if len(rows) > 1 else ""
 

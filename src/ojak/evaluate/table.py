@@ -176,7 +176,7 @@ def _times(report: Report) -> list[str]:
         timed = found.system.timed
         if timed is None:
             continue
-        speed = f"{count / timed.seconds:,.1f} sentences/s, {timed.tokens / timed.seconds:,.0f} tokens/s"
+        speed = f"{timed.per_second(count):,.1f} sentences/s, {timed.per_second(timed.tokens):,.0f} tokens/s"
         name = f"{found.system.name}: " if len(report.systems) > 1 else ""
         lines.append(f"{name}{count:,} pairs in {timed.seconds:.1f} s, beam {timed.beam}, {speed}")
     return lines or [f"{count:,} pairs"]

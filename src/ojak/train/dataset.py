@@ -53,20 +53,22 @@ class Dev:
 
     def batches(self, device: torch.device) -> Iterator[Batch]:
         """All pairs, by length."""
-        lengths = [np.array([len(ids) for ids in side], dtype=np.int64) for side in self._ids]
-        for places in plan(lengths[0], lengths[1], self._budget):
-            source, target = ([side[place] for place in places] for side in self._ids)
-            yield collate(source, target, device)
+        for places in plan(*self._lengths(), self._budget):
+            yield self._batch(places, device)
 
     def heaviest(self, device: torch.device) -> list[Batch]:
         """The batches that take the most memory (see `Epoch.heaviest`)."""
-        lengths = [np.array([len(ids) for ids in side], dtype=np.int64) for side in self._ids]
-        planned = plan(lengths[0], lengths[1], self._budget)
-        found = []
-        for number in dict.fromkeys(number for _, number in weights(planned, lengths)):
-            source, target = ([side[place] for place in planned[number]] for side in self._ids)
-            found.append(collate(source, target, device))
-        return found
+        planned = plan(*self._lengths(), self._budget)
+        numbers = dict.fromkeys(number for _, number in weights(planned, self._lengths()))
+        return [self._batch(planned[number], device) for number in numbers]
+
+    def _lengths(self) -> tuple[Places, Places]:
+        source, target = (np.array([len(ids) for ids in side], dtype=np.int64) for side in self._ids)
+        return source, target
+
+    def _batch(self, places: Places, device: torch.device) -> Batch:
+        source, target = ([side[place] for place in places] for side in self._ids)
+        return collate(source, target, device)
 
 
 class Training:
