@@ -1,4 +1,4 @@
-"""The table of small data: what each step of the recipe for small corpora gains, and what the preset reaches."""
+"""Tables and charts of small data: what each step of its recipe gains, and what the preset reaches."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from cells import MISSING, Result, comment, made_by, report_signatures, scores, spread, table  # noqa: E402
 from small import CORPORA, PRESET, SEEDS, STEPS, measured  # noqa: E402
+
+from ojak.look import charts  # noqa: E402
+from ojak.look.charts import Series  # noqa: E402
 
 ROWS = (*STEPS, PRESET)
 
@@ -31,8 +34,29 @@ def small() -> list[str]:
         every |= {f"{corpus}-{step}-{seed}": its for step in ROWS for seed, its in found[step].items()}
         what = f"the first {count:,} pairs of" if count else "all of"
         lines += ["", f"### {corpus}: {what} `{name}`, en-{target}", "", *ladder(found, epochs)]
+        lines += ["", f"![BLEU by step, with the range of the seeds]({picture(corpus)})"] if any(found.values()) else []
     reports = {name: its["tests"]["test"] for name, its in every.items()}
     return [*lines, *made_by(every, report_signatures(reports, "BLEU", "chrF2"))]
+
+
+def picture(corpus: str) -> str:
+    """The chart of a corpus, seen from docs."""
+    return f"pictures/small-{corpus}.svg"
+
+
+def small_pictures() -> dict[str, str]:
+    """The charts, by file, as far as there are results."""
+    drawn = {}
+    for corpus, (name, *_) in CORPORA.items():
+        found = {step: its for step in ROWS if (its := of_seeds(corpus, step))}
+        series = []
+        for part, title in (("dev", "validation"), ("test", "test")):
+            every = [[bleu(one, part) for one in its.values()] for its in found.values()]
+            middles = [statistics.mean(values) for values in every]
+            series.append(Series(title, middles, [min(values) for values in every], [max(values) for values in every]))
+        if found:
+            drawn[picture(corpus)] = charts.rows(f"BLEU on {name}, step by step", [*found], series)
+    return drawn
 
 
 def of_seeds(corpus: str, step: str) -> dict[str, Result]:

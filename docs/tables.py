@@ -8,7 +8,7 @@ from pareto_tables import pareto, pareto_pictures
 from quality_tables import demo, korean, korean_best, lineage, multi30k
 from search_tables import searching
 from seeing_tables import alignments, attribution, pictures
-from small_tables import small
+from small_tables import small, small_pictures
 from training_tables import faults, gpu, objectives, packing, parallel, speed, speed_pictures
 
 
@@ -36,7 +36,7 @@ def results() -> str:
 
 def drawn() -> dict[str, str]:
     """All charts of figures, by file."""
-    return speed_pictures() | decoding_pictures() | pareto_pictures()
+    return small_pictures() | speed_pictures() | decoding_pictures() | pareto_pictures()
 
 
 TABLES = (
