@@ -86,7 +86,8 @@ def ladder(found: dict[str, dict[str, Result]], epochs: int) -> list[str]:
     header = ["Step", "What it adds", "seeds", "minutes", "BLEU, dev", "gain", "BLEU, test", "gain", "chrF, test"]
     reached = {step: statistics.mean(bleu(one, "dev") for one in found[step].values()) for step in STEPS if found[step]}
     chosen = f" Validation would stop at {max(reached, key=reached.__getitem__)}." if len(reached) > 1 else ""
-    return [f"At most {epochs} passes (`train.epochs`) for each step.{chosen}", "", *table(header, rows)]
+    ends = "fewer where ten validations brought nothing better, which comes by chance too"
+    return [f"At most {epochs} passes (`train.epochs`) for each step, {ends}.{chosen}", "", *table(header, rows)]
 
 
 def bleu(result: Result, part: str) -> float:
