@@ -5,8 +5,9 @@
 The corpora are the first 5,000 pairs of `ende_tatoeba`, English to German, and all of `enko_talk`, English to Korean.
 Steps lie one over another: the recipe of a step is recipes/small/base.toml with all steps up to it over it. Beside them
 stands the preset, which is what Ojak takes where nothing is said. Writes
-benchmarks/results/small-CORPUS-STEP-SEED.json with scores on the validation set, by which steps are chosen, and on the
-test set. A training that was cut off, or had fewer passes, goes on where it was, and what is done is not done again.
+benchmarks/results/small-CORPUS-STEP-SEED.json with scores on the validation set and on the test set. A training that
+was cut off, or had fewer passes, goes on where it was, and what is done is not done again; results of a preset that has
+changed since must be asked for by name.
 """
 
 from __future__ import annotations

@@ -58,8 +58,8 @@ class Dev:
 
     def heaviest(self, device: torch.device) -> list[Batch]:
         """The batches that take the most memory (see `Epoch.heaviest`)."""
-        planned = plan(*self._lengths(), self._budget)
-        numbers = dict.fromkeys(number for _, number in weights(planned, self._lengths()))
+        planned = plan(*(lengths := self._lengths()), self._budget)
+        numbers = dict.fromkeys(number for _, number in weights(planned, lengths))
         return [self._batch(planned[number], device) for number in numbers]
 
     def _lengths(self) -> tuple[Places, Places]:
