@@ -26,7 +26,7 @@ from ojak.corpus.write import write_pairs
 from ojak.evaluate.report import evaluate
 
 RECIPES = ROOT / "recipes" / "small"
-CORPORA = {"tatoeba": ("ende_tatoeba", "de", 5000, 80), "talk": ("enko_talk", "ko", None, 20)}
+CORPORA = {"tatoeba": ("ende_tatoeba", "de", 5000, 80), "talk": ("enko_talk", "ko", None, 25)}
 """set, target language, how many of its pairs are learnt from, and the most passes over them (over tatoeba half as
 many were tried, in which regularisation did not pay yet)"""
 STEPS = ["base", *sorted(path.stem for path in RECIPES.glob("[0-9]*.toml"))]

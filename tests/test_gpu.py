@@ -81,7 +81,8 @@ def test_gradients(name: str) -> None:
     update(working, [on_gpu(batch)], make_optimizer(far, recipe.train), 0.0, recipe.train)
     for key, weight in far.named_parameters():
         if key in wanted:
-            torch.testing.assert_close(weight.grad.cpu() * batch.tokens, wanted[key], rtol=1e-3, atol=1e-4, msg=key)
+            found, told = weight.grad.cpu() * batch.tokens, f"{key}: {{}}".format
+            torch.testing.assert_close(found, wanted[key], rtol=1e-3, atol=1e-4, msg=told)
 
 
 @everything
