@@ -117,7 +117,8 @@ def _presets() -> list[str]:
         "",
         "The number of pairs picks the settings that lie under the user's own. Bold: not the default. They follow",
         "Sennrich and Zhang (2019); what their parts gain, and what a preset reaches as it is, has been measured on",
-        "[small data](results.md#small-data).",
+        "[small data](results.md#small-data). The Transformer's settings in the middle column were",
+        "[chosen by validation](results.md#the-preset-for-10000-to-100000-pairs).",
     ]
     for section in get_args(ModelConfig):
         architecture = section.model_fields["architecture"].default

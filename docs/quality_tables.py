@@ -146,6 +146,9 @@ def korean_best() -> list[str]:
         "size, learning from the same pairs for the same time in a plain loop"
         + ("." if any(name.startswith("hf") for name in found) else f": {MISSING}."),
         "",
+        "`large` is for a GPU ([large.toml](../recipes/korean/large.toml) over the same base): eight times as many",
+        "weights, and 16 passes. Its minutes are those of a GPU that trained 17 models at a time.",
+        "",
     ]
     rows, parts = [], []
     for direction in directions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from decoding_tables import decoding, decoding_pictures, step
 from pareto_tables import pareto, pareto_pictures
+from preset_tables import presets
 from quality_tables import demo, korean, korean_best, lineage, multi30k
 from search_tables import searching
 from seeing_tables import alignments, attribution, pictures
@@ -45,6 +46,7 @@ TABLES = (
     korean_best,
     multi30k,
     small,
+    presets,
     speed,
     gpu,
     decoding,
