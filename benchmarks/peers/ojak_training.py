@@ -14,6 +14,7 @@ import work
 from ojak.batch import collate
 from ojak.config import read_overrides, read_recipe
 from ojak.model.build import build
+from ojak.train import memory
 from ojak.train.precision import Working
 from ojak.train.update import make_optimizer, update
 
@@ -21,6 +22,7 @@ from ojak.train.update import make_optimizer, update
 def learner(settings: Any, device: str = "cpu") -> tuple[work.Learn, Working]:
     """What learns from a batch by a recipe of these settings and gives its target tokens; and the models it works with,
     to be closed in the end."""
+    memory.keep_few_products()  # as every training does
     recipe, place = read_recipe(settings), torch.device(device)
     torch.manual_seed(1)
     model = build(recipe.model, work.VOCABULARY, work.VOCABULARY, shared=True).to(place).train()

@@ -12,7 +12,7 @@ import torch
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
 PREPARED = "64"
-"""products that oneDNN keeps prepared where addresses are scarce; it keeps 1,024 where nobody says otherwise"""
+"""products that are kept prepared while training: those of the latest batches"""
 
 
 def resident() -> int:
@@ -53,11 +53,13 @@ def most_addresses() -> int | None:
     return None if most == resource.RLIM_INFINITY else most
 
 
-def save_addresses() -> None:
-    """Under a limit of addresses lets few prepared products be kept: those of every shape of batch that comes take some
-    20 MB, and were kept also when they never came again. oneDNN listens before its first product only."""
-    if most_addresses() is not None:
-        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", PREPARED)
+def keep_few_products() -> None:
+    """Lets few prepared products be kept, unless the user has said how many. For every shape of batch some twenty are
+    prepared, of 0.6 MB each, and a shape seldom comes again; yet oneDNN would keep 1,024 of them, torch's bridge to it
+    as many in each thread, and the heap would fall to pieces around them. They listen before the first product only.
+    """
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, PREPARED)
 
 
 def peak_addresses() -> int:

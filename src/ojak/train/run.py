@@ -54,6 +54,7 @@ def train_run(
     or SIGTERM asks to stop.
     """
     run, shown = Path(run), display or Lines()
+    memory.keep_few_products()
     with stop_on_signals() as stop:
         try:
             with joined() as processes:

@@ -66,7 +66,6 @@ def fit(
     Raises OjakError when not even the longest pair fits alone.
     """
     asked = recipe.train.batch_tokens
-    memory.save_addresses()
     while True:
         training, dev = data(recipe)
         learn, look = training.epoch(0).heaviest(model.device), dev.heaviest(model.device)
