@@ -10,7 +10,7 @@ from quality_tables import demo, korean, korean_best, lineage, multi30k
 from search_tables import searching
 from seeing_tables import alignments, attribution, pictures
 from small_tables import small, small_pictures
-from training_tables import faults, gpu, objectives, packing, parallel, speed, speed_pictures
+from training_tables import faults, gpu, objectives, packing, parallel, prepared, speed, speed_pictures
 
 
 def results() -> str:
@@ -48,6 +48,7 @@ TABLES = (
     small,
     presets,
     speed,
+    prepared,
     gpu,
     decoding,
     step,

@@ -178,6 +178,29 @@ def parallel() -> list[str]:
     ]
 
 
+def prepared() -> list[str]:
+    """Memory and speed with few and with many prepared products."""
+    lines = ["## What training keeps prepared", ""]
+    result = read("", ["prepared"]).get("prepared")
+    if result is None:
+        return [*lines, MISSING]
+    lines += [
+        f"oneDNN prepares a product for every new shape. A training of Ojak keeps {result['kept']['few']} of these (few); by",
+        f"themselves oneDNN and torch keep {int(result['kept']['all']):,} each (all). Of processes of their own, in turns: the",
+        f"speed of the second half of {result['updates']} updates of a Transformer of width 128 with two threads, the median",
+        "of the rounds and the range, and the most memory. With all it goes on rising after that.",
+        "",
+    ]
+    rows = []
+    for corpus, ways in result["corpora"].items():
+        for kept, rounds in ways.items():
+            rates, peaks = ([one[key] for one in rounds] for key in ("tokens_per_second", "memory"))
+            middle, peak = statistics.median(rates), statistics.median(peaks) / 2**20
+            rows.append([corpus, kept, f"{middle:,.0f}", f"{min(rates):,.0f} to {max(rates):,.0f}", f"{peak:,.0f}"])
+    header = ["Corpus", "kept", "tokens/s", "range", "peak MB"]
+    return [*lines, *table(header, rows), *made_by({"prepared": result}, {})]
+
+
 def packing() -> list[str]:
     """Tokenising corpora larger than memory."""
     lines = [
