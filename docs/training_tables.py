@@ -184,11 +184,12 @@ def prepared() -> list[str]:
     result = read("", ["prepared"]).get("prepared")
     if result is None:
         return [*lines, MISSING]
+    few, every = (int(result["kept"][name]) for name in ("few", "all"))
     lines += [
-        f"oneDNN prepares a product for every new shape. A training of Ojak keeps {result['kept']['few']} of these (few); by",
-        f"themselves oneDNN and torch keep {int(result['kept']['all']):,} each (all). Of processes of their own, in turns: the",
-        f"speed of the second half of {result['updates']} updates of a Transformer of width 128 with two threads, the median",
-        "of the rounds and the range, and the most memory. With all it goes on rising after that.",
+        f"oneDNN prepares a product for every new shape. A training of Ojak keeps {few} of these (few); by themselves",
+        f"oneDNN and torch keep {every:,} each (all). Of processes of their own, in turns: the speed of the second half",
+        f"of {result['updates']} updates of a Transformer of width 128 with two threads, the median of the rounds and the",
+        "range, and the most memory. With all it goes on rising after that.",
         "",
     ]
     rows = []
