@@ -187,9 +187,9 @@ def prepared() -> list[str]:
     few, every = (int(result["kept"][name]) for name in ("few", "all"))
     lines += [
         f"oneDNN prepares a product for every new shape. A training of Ojak keeps {few} of these (few); by themselves",
-        f"oneDNN and torch keep {every:,} each (all). Of processes of their own, in turns: the speed of the second half",
-        f"of {result['updates']} updates of a Transformer of width 128 with two threads, the median of the rounds and the",
-        "range, and the most memory. With all it goes on rising after that.",
+        f"oneDNN and torch keep {every:,} each (all). Of processes of their own, in turns: the speed of the second",
+        f"half of {result['updates']} updates of a Transformer of width 128 with two threads, the median of the rounds",
+        "and the range, and the most memory. With all it goes on rising after that.",
         "",
     ]
     rows = []
