@@ -27,9 +27,10 @@ def small() -> list[str]:
         "also where that lost, so what a step gains is told for this order alone, over the seeds that it has with the",
         "one before. The preset is no step: it is what Ojak takes where nothing is said, and goes on for longer than",
         "the steps may; that it should was found on the validation set. The mean of the seeds, with the lowest and the",
-        "highest; BLEU and chrF of raw text, beam 5 (the preset's is 4). The GPU trained 17 models at a time. Over talk",
-        "the narrow models with strong dropout were still getting better when their passes were over; that dropout gains",
-        "there too, with a wide model and time, is seen [below](#the-preset-for-10000-to-100000-pairs).",
+        "highest; BLEU and chrF of raw text, beam 5 (the preset's is 4). The GPU trained 17 models at a time.",
+        "",
+        "Over talk the narrow models with strong dropout were still getting better when their passes were over; that",
+        "dropout gains there too, of a wide model and with time, is seen [below](#the-preset-for-10000-to-100000-pairs).",
     ]
     every: dict[str, Result] = {}
     for corpus, (name, target, count, epochs) in CORPORA.items():
