@@ -30,7 +30,7 @@ def small() -> list[str]:
         "highest; BLEU and chrF of raw text, beam 5 (the preset's is 4). The GPU trained 17 models at a time.",
         "",
         "Over talk the narrow models with strong dropout were still getting better when their passes were over.",
-        "[Below](#the-preset-for-10000-to-100000-pairs) is seen that it gains there too, of a wide model and with time.",
+        "[Below](#the-preset-for-10000-to-100000-pairs) is seen that it gains there too, with a wide model and time.",
     ]
     every: dict[str, Result] = {}
     for corpus, (name, target, count, epochs) in CORPORA.items():
