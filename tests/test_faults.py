@@ -389,6 +389,15 @@ def test_few_products_are_kept_prepared() -> None:
     assert few < 0.5 * every, (few, every)
 
 
+def test_training_sees_to_it_unless_the_user_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "99")
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "")
+    monkeypatch.delenv("LRU_CACHE_CAPACITY")
+    ojak.train_run(tiny.settings(tiny.corpus(tmp_path)), tmp_path / "run", tiny.Silent())
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "99"
+    assert os.environ["LRU_CACHE_CAPACITY"] == memory.PREPARED
+
+
 MANY_SHAPES = """
 import sys, torch
 from ojak.train import memory
