@@ -29,10 +29,10 @@ def small() -> list[str]:
         "the steps may; that it should was found on the validation set. The mean of the seeds, with the lowest and the",
         "highest; BLEU and chrF of raw text, beam 5 (the preset's is 4). The GPU trained 17 models at a time.",
         "",
-        "Over talk a vocabulary of 2,000 loses most, and what comes after it lies on it: Korean writing has more than a",
-        "thousand syllables, so some 1,200 of the pieces are single characters, and few are left for words. Strong",
-        "dropout has not had its time in 25 passes; [below](#the-preset-for-10000-to-100000-pairs) it gains, with a wide",
-        "model and more of them.",
+        "Over talk a vocabulary of 2,000 loses most, and what comes after it lies on it: Korean writing has more than",
+        "a thousand syllables, so some 1,200 of the pieces are single characters, and few are left for words. Strong",
+        "dropout has not had its time in 25 passes; [below](#the-preset-for-10000-to-100000-pairs) it gains, with a",
+        "wide model and more of them.",
     ]
     every: dict[str, Result] = {}
     for corpus, (name, target, count, epochs) in CORPORA.items():
