@@ -41,6 +41,7 @@ SETTINGS: dict[str, Any] = {
     "train": {
         "threads": 1,
         "epochs": 5,
+        "validate_every": 0,
         "batch_tokens": 1024,
         "learning_rate": 2e-3,
         "warmup": 200,
