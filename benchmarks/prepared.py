@@ -26,8 +26,7 @@ from ojak.train.run import versions
 
 CORPORA = {"enko_talk": ("ko", "dev"), "multi30k_ende": ("de", "val")}
 """target language, and the name of the validation set"""
-ALL = "1024"
-KEPT = {"few": PREPARED, "all": ALL}
+KEPT = {"few": PREPARED, "all": "1024"}
 RECIPES = [ROOT / "recipes" / "small" / f"{name}.toml" for name in ("base", "1-narrow")]
 
 

@@ -1,8 +1,9 @@
 """Settings by the size of the corpus, so that a file of pairs is enough to train on.
 
-Small corpora want narrow models, small vocabularies, strong dropout and small batches (Sennrich and Zhang 2019). What
-each of these gains is measured by benchmarks/small.py; dropout gains most where training is long enough for it, which
-benchmarks/presets.py shows. A preset is laid under the user's own settings: whatever the user names wins.
+Small corpora are said to want narrow models, small vocabularies, strong dropout and small batches (Sennrich and Zhang
+2019). Of these strong dropout gained, where training was long enough for it; what the others did, some of it a loss, is
+measured by benchmarks/small.py and benchmarks/presets.py. A preset is laid under the user's own settings: whatever the
+user names wins.
 """
 
 from __future__ import annotations
