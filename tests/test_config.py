@@ -267,6 +267,25 @@ def test_every_preset_is_a_recipe_and_survives_toml(pairs: int, architecture: st
     assert read_recipe(preset(pairs, architecture), {"train": {"updates": 7}}).train.updates == 7
 
 
+RECIPES = Path(__file__).parent.parent / "recipes"
+BASES = {"multi30k": "transformer", "pareto": "../multi30k/transformer"}
+"""by folder: the recipe that the others there lie over, if not base"""
+OVER_BASES = sorted(path for path in RECIPES.glob("*/*.toml") if path.stem != "base")
+
+
+@pytest.mark.parametrize("path", OVER_BASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_recipes_leave_nothing_to_the_preset(path: Path) -> None:
+    """What was measured with a recipe stays true of it when a preset changes, or when it learns from other pairs."""
+    asked: dict[str, Any] = {}
+    for one in (path.parent / f"{BASES.get(path.parent.name, 'base')}.toml", path):
+        merge(asked, read_toml(one))
+    layers = [preset(pairs, asked["model"]["architecture"]) for pairs in SIZES]
+    if asked["train"].get("epochs"):  # then passes end the training, not updates
+        asked["train"]["updates"] = 1
+    settled = [read_recipe(layer, asked) for layer in layers]
+    assert settled == settled[:1] * len(SIZES)
+
+
 def values(field: Any, name: str) -> st.SearchStrategy[Any]:
     """Values that a field may take, by its JSON schema; text may be anything."""
     if "const" in field:
