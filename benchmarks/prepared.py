@@ -30,20 +30,22 @@ KEPT = {"few": PREPARED, "all": "1024"}
 RECIPES = [ROOT / "recipes" / "small" / f"{name}.toml" for name in ("base", "1-narrow")]
 
 
-def once(corpus: str, kept: str, updates: int) -> dict[str, float]:
-    """One training from its beginning: tokens a second of its second half, and the most memory that it held."""
+def once(corpus: str, kept: str, updates: int) -> dict[str, Any]:
+    """One training from its beginning: tokens a second of its second half, and the most memory that it had held after
+    each third."""
     target, dev = CORPORA[corpus]
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         words: list[Any] = [sys.executable, "-m", "ojak", "train", "--out", run, "--recipe", *RECIPES]
         words += ["--pairs", data(f"{corpus}.train.tsv.gz"), "--dev", data(f"{corpus}.{dev}.tsv.gz")]
         words += ["data.source=en", f"data.target={target}", f"train.updates={updates}", "train.threads=2"]
-        words += [f"train.validate_every={updates}", "train.dev_sentences=1"]
+        words += [f"train.validate_every={updates}", "train.dev_sentences=1", "train.log_every=10"]
         capacity = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": KEPT[kept], "LRU_CACHE_CAPACITY": KEPT[kept]}
         subprocess.run(words, env={**os.environ, **capacity}, check=True, capture_output=True)
         seen = [event for event in read_history(run) if event["event"] == "update"]
-    rates = [event["tokens_per_second"] for event in seen if event["update"] > updates / 2]
-    return {"tokens_per_second": statistics.median(rates), "memory": seen[-1]["memory_peak"]}
+    rates = [event["tokens_per_second"] for event in seen if event["update"] > updates / 2 + 10]
+    held = [max(event["memory_peak"] for event in seen if event["update"] <= updates * n / 3) for n in (1, 2, 3)]
+    return {"tokens_per_second": statistics.median(rates), "memory": held}
 
 
 def main() -> None:
@@ -51,13 +53,13 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--updates", type=int, default=150)
     asked = options.parse_args()
-    found: dict[str, dict[str, list[dict[str, float]]]] = {}
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for number in range(asked.rounds):
         for corpus in CORPORA:
             for kept in KEPT:
                 one = once(corpus, kept, asked.updates)
                 found.setdefault(corpus, {}).setdefault(kept, []).append(one)
-                print(number, corpus, kept, {key: f"{value:,.0f}" for key, value in one.items()}, flush=True)
+                print(number, corpus, kept, one, flush=True)
     keep(
         "prepared",
         {

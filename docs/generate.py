@@ -115,10 +115,12 @@ def _presets() -> list[str]:
     lines = [
         "## Presets",
         "",
-        "The number of pairs picks the settings that lie under the user's own. Bold: not the default. They follow",
-        "Sennrich and Zhang (2019); what their parts gain, and what a preset reaches as it is, has been measured on",
-        "[small data](results.md#small-data). The Transformer's settings in the middle column were",
-        "[chosen by validation](results.md#the-preset-for-10000-to-100000-pairs).",
+        "The number of pairs picks the settings that lie under the user's own. Bold: not the default. They began with",
+        "what Sennrich and Zhang (2019) advise; what the steps of that advice gain and lose, and what the first column",
+        "reaches, has been measured on [small data](results.md#small-data). Of the middle column, how often it",
+        "validates and the Transformer's dropout were",
+        "[chosen by validation](results.md#the-preset-for-10000-to-100000-pairs). The settings of 100,000 pairs and",
+        "more, and those of recurrent models, have not been measured.",
     ]
     for section in get_args(ModelConfig):
         architecture = section.model_fields["architecture"].default

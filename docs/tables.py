@@ -18,8 +18,8 @@ def results() -> str:
     lines = [
         "# Results",
         "",
-        "Every number here comes from a file in `benchmarks/results`, written by the command named with it. What the",
-        "data is tells [data.md](data.md).",
+        "Every number in a table comes from a file in `benchmarks/results`, written by the command named with it. What",
+        "the data is tells [data.md](data.md).",
         "",
         "- BLEU, chrF and chrF++ run from 0 to 100, and higher is better. TER counts edits for a hundred words, and",
         "  lower is better. Scores compare only where their signatures, printed below each table, are the same.",
