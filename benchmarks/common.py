@@ -11,7 +11,7 @@ from typing import Any
 from ojak import files
 from ojak.commands.doctor import machine
 
-__all__ = ["PEERS", "QUIET", "RESULTS", "ROOT", "data", "keep", "machine", "python", "run_figures"]
+__all__ = ["PEERS", "QUIET", "RESULTS", "ROOT", "data", "keep", "machine", "python", "run_figures", "train"]
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -38,6 +38,29 @@ def data(name: str) -> str:
 def keep(name: str, result: dict[str, Any]) -> None:
     """Writes a result file, `benchmarks/results/NAME.json`, from which the tables of the docs are made."""
     files.write(RESULTS / f"{name}.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+
+
+def train(settings: dict[str, Any], run: Path) -> None:
+    """Trains, or goes on with what was begun, if need be for more passes or updates. Ends the program where the run was
+    begun with other settings, which its results would not be those of."""
+    import ojak
+    from ojak.config import read_recipe, read_toml
+    from ojak.presets import preset
+    from ojak.train.history import read_history
+
+    if (run / "history.jsonl").is_file():
+        pairs = next(event["pairs"] for event in read_history(run) if event["event"] == "start")
+        begun = read_recipe(read_toml(run / "recipe.toml"))
+        wanted = read_recipe(preset(pairs, begun.model.architecture), settings)
+        differ = [
+            f"{section}.{name}"
+            for section in ("text", "model", "train", "search")
+            for name, value in getattr(wanted, section).model_dump().items()
+            if name not in ("epochs", "updates") and value not in ("auto", getattr(getattr(begun, section), name, None))
+        ]
+        if differ:
+            sys.exit(f"{run} was begun with another {', '.join(differ)}: remove it, and train anew.")
+    ojak.train_run(settings, run, resume=True)
 
 
 def run_figures(run: Path) -> dict[str, Any]:

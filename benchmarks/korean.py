@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common import ROOT, data, keep, machine, run_figures
+from common import ROOT, data, keep, machine, run_figures, train
 
 import ojak
 from ojak.config import merge, read_toml
@@ -32,7 +32,7 @@ def trained(recipe: str, sets: Sequence[str], direction: str, run: Path) -> ojak
         part: [data(f"{name}.{split}.tsv.gz") for name in sets] for part, split in (("pairs", "train"), ("dev", "dev"))
     }
     merge(settings, {"data": {**files, "reverse": DIRECTIONS[direction]}, "train": {"threads": 1}})
-    ojak.train_run(settings, run, resume=True)
+    train(settings, run)
     return ojak.load(run)
 
 

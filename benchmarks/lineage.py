@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-from common import ROOT, data, keep, machine, run_figures
+from common import ROOT, data, keep, machine, run_figures, train
 
 import ojak
 from ojak.config import merge, read_toml
@@ -38,7 +38,7 @@ def main(models: list[str]) -> None:
         }
         merge(settings, {"data": files, "train": {"threads": 1}})
         run = ROOT / "runs" / "lineage" / name
-        ojak.train_run(settings, run, resume=True)
+        train(settings, run)
 
         translator = ojak.load(run)
         pairs = [pair.turned() for pair in ojak.read_pairs([data("multi30k_ende.test_2016_flickr.tsv.gz")])]

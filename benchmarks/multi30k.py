@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from common import ROOT, data, keep, machine, run_figures
+from common import ROOT, data, keep, machine, run_figures, train
 
 import ojak
 from ojak.config import merge, read_toml
@@ -99,7 +99,7 @@ def main(names: list[str]) -> None:
         files = {"pairs": [data("multi30k_ende.train.tsv.gz")], "dev": [data("multi30k_ende.val.tsv.gz")]}
         merge(settings, {"seed": int(seed), "data": files, "train": {"threads": 1, "precision": precision}})
         run = ROOT / "runs" / "multi30k" / name
-        ojak.train_run(settings, run, resume=True)
+        train(settings, run)
         translator = ojak.load(run)
         tests = {test: measure(translator, test) for test in ("val", *TESTS)}
         keep(

@@ -14,9 +14,8 @@ import sys
 from itertools import product
 from typing import Any
 
-from common import ROOT, data, keep, machine
+from common import ROOT, data, keep, machine, train
 
-import ojak
 from ojak.config import merge
 from ojak.train.history import read_history
 
@@ -70,7 +69,7 @@ def main(words: list[str]) -> None:
     names = [word for word in words if word != "--so-far"]
     for variant, seed in [name.split("/") for name in names] or product(VARIANTS, SEEDS):
         if "--so-far" not in words:
-            ojak.train_run(settings(variant, seed), RUNS / f"{variant}-{seed}", resume=True)
+            train(settings(variant, seed), RUNS / f"{variant}-{seed}")
         record(variant, seed)
 
 

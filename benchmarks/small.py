@@ -18,7 +18,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, ROOT, data, keep, machine, run_figures
+from common import RESULTS, ROOT, data, keep, machine, run_figures, train
 
 import ojak
 from ojak.config import merge, read_toml
@@ -81,7 +81,7 @@ def main(names: list[str]) -> None:
         merge(recipe, {"seed": int(seed), "data": {**files, "source": "en", "target": target}})
         merge(recipe, {"train": {"threads": 1, **limits}})
         run = ROOT / "runs" / "small" / f"{corpus}-{step}-{seed}"
-        ojak.train_run(recipe, run, resume=True)
+        train(recipe, run)
         translator = ojak.load(run)
         sets = {part: ojak.read_pairs([data(f"{name}.{part}.tsv.gz")]) for part in ("dev", "test")}
         tests = {part: evaluate(translator, pairs).as_dict() for part, pairs in sets.items()}

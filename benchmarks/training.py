@@ -1,6 +1,6 @@
 """Speed of training beside the peers, in one run: target tokens a second on the same work, round by round.
 
-    python benchmarks/training.py [--rounds 5] [--seconds 15] [CONTENDER …]
+    python benchmarks/training.py [--rounds 5] [--seconds 15] [CONTENDER …]    some of them: to look, nothing is written
 
 Peers are looked for in the folder OJAK_PEERS, an environment each (benchmarks/peers/README.md tells how to make them);
 those that are not there are left out. A round runs every contender once, on two threads, so that what the machine does
@@ -84,6 +84,16 @@ def once(name: str, seconds: float) -> dict[str, Any] | None:
     return found
 
 
+def undisturbed(name: str, seconds: float) -> dict[str, Any] | None:
+    """A measurement during which nobody else took a core, of three tries."""
+    for _ in range(3):
+        found = once(name, seconds)
+        if found is None or found["others"] <= QUIET:
+            return found
+        print(f"{name}: others took {found['others']:.0f} % of a core", file=sys.stderr)
+    return None
+
+
 def ceilings() -> dict[str, float]:
     """GFLOP/s of products of training's shapes on the same threads, the best of many blocks."""
     import torch
@@ -115,10 +125,7 @@ def rounds(names: list[str], count: int, seconds: float) -> Iterator[tuple[str, 
         print(f"{name}: left out; there is no {python(CONTENDERS[name][0])}", file=sys.stderr)
     for number in range(count):
         for name in there:
-            found = once(name, seconds)
-            if found and found["others"] > QUIET:  # somebody took a core: once more
-                found = once(name, seconds)
-            if found:
+            if found := undisturbed(name, seconds):
                 print(number, name, {key: round(value) for key, value in found.items()}, flush=True)
                 yield name, found
 
@@ -127,12 +134,16 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=float, default=15)
-    options.add_argument("contenders", nargs="*", default=list(CONTENDERS))
+    options.add_argument("contenders", nargs="*", metavar="CONTENDER", help="by default all")
     asked = options.parse_args()
+    if unknown := set(asked.contenders) - set(CONTENDERS):
+        options.error(f"no contender: {', '.join(sorted(unknown))}; there are {', '.join(CONTENDERS)}")
     before = ceilings()
     seen: dict[str, list[dict[str, Any]]] = {}
-    for name, found in rounds(asked.contenders, asked.rounds, asked.seconds):
+    for name, found in rounds(asked.contenders or list(CONTENDERS), asked.rounds, asked.seconds):
         seen.setdefault(name, []).append(found)
+    if asked.contenders:
+        return
     after = ceilings()
     import torch
 

@@ -279,11 +279,9 @@ def test_recipes_leave_nothing_to_the_preset(path: Path) -> None:
     asked: dict[str, Any] = {}
     for one in (path.parent / f"{BASES.get(path.parent.name, 'base')}.toml", path):
         merge(asked, read_toml(one))
-    layers = [preset(pairs, asked["model"]["architecture"]) for pairs in SIZES]
-    if asked["train"].get("epochs"):  # then passes end the training, not updates
-        asked["train"]["updates"] = 1
-    settled = [read_recipe(layer, asked) for layer in layers]
-    assert settled == settled[:1] * len(SIZES)
+    for pairs in SIZES:
+        for section, settings in preset(pairs, asked["model"]["architecture"]).items():
+            assert settings.keys() <= asked[section].keys()
 
 
 def values(field: Any, name: str) -> st.SearchStrategy[Any]:

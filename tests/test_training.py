@@ -443,17 +443,11 @@ def test_a_loss_that_is_no_number_is_never_the_best() -> None:
     assert lost.better("chrf") == 1.0
 
 
-def scripted(monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
-    """Lets the validations of a run find these scores, one after another."""
-    left = list(scores)
-    monkeypatch.setattr(selection, "validate", lambda *_: Validation(nll=2.0, bleu=0.0, chrf=left.pop(0)), raising=True)
-
-
 @pytest.mark.parametrize(("average", "better"), [(9.0, True), (8.0, False), (1.0, False)])
 def test_the_average_is_chosen_only_if_it_is_better(
     average: float, better: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scripted(monkeypatch, 3.0, 8.0, 5.0, 8.0, average)  # validations at 15, 30 and 40; the best again; the average
+    tiny.scripted(monkeypatch, 3.0, 8.0, 5.0, 8.0, average)  # validations at 15, 30 and 40; the best again; the average
     found = train(tiny.settings(tiny.corpus(tmp_path)), tmp_path / "run")
     parts = {path.stem: load_file(path) for path in (tmp_path / "run" / "state" / "average").iterdir()}
     kept = load_file(tmp_path / "run" / "model" / "weights.safetensors")
@@ -472,7 +466,7 @@ def test_the_average_is_chosen_only_if_it_is_better(
 
 
 def test_patience_ends_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scripted(monkeypatch, 3.0, 8.0, 5.0, 8.0, 8.0)  # equal is not better
+    tiny.scripted(monkeypatch, 3.0, 8.0, 5.0, 8.0, 8.0)  # equal is not better
     changes = {"train": {"validate_every": 5, "patience": 2, "average": 0}}
     train(tiny.settings(tiny.corpus(tmp_path), changes), tmp_path / "run")
     end = tiny.history(tmp_path / "run")[-1]
@@ -1054,14 +1048,19 @@ def test_a_run_leaves_the_process_as_it_was(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(objective_module, "cross_entropy", noting("learning", objective_module.cross_entropy))
     monkeypatch.setattr(selection, "validate", noting("measuring", selection.validate))
-    before = torch.get_float32_matmul_precision(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    train(tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 3}}), tmp_path / "run")
+
+    def state() -> tuple[Any, ...]:
+        signals = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+        return torch.get_float32_matmul_precision(), torch.get_num_threads(), *signals
+
+    before = state()
+    changes = {"train": {"updates": 3, "threads": before[1] + 1}}
+    train(tiny.settings(tiny.corpus(tmp_path), changes), tmp_path / "run")
     assert seen == {"learning": {"medium"}, "measuring": {before[0]}} and before[0] == "highest"
     monkeypatch.setattr(objective_module, "cross_entropy", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(tiny.settings(tiny.corpus(tmp_path)), tmp_path / "broken")
-    after = torch.get_float32_matmul_precision(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    assert after == before
+    assert state() == before
 
 
 def test_validation_changes_nothing(whole: Callable[[str], Path], tmp_path: Path) -> None:
@@ -1199,9 +1198,13 @@ def test_larger_batches_after_resuming_begin_the_next_pass(tmp_path: Path) -> No
 
 
 def test_products_are_as_exact_after_training_as_before(tmp_path: Path) -> None:
+    before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
-    train(tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 2, "precision": "fp32"}}), tmp_path / "run")
-    assert torch.get_float32_matmul_precision() == "high"
+    try:
+        train(tiny.settings(tiny.corpus(tmp_path), {"train": {"updates": 2, "precision": "fp32"}}), tmp_path / "run")
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def test_validation_translates_pairs_from_all_over_the_dev_files(

@@ -235,7 +235,10 @@ class TrainConfig(_Section):
         "processor's faster units; exact: products too; auto: bf16 where the device multiplies it itself",
     )
     workers: int = Field(
-        0, ge=0, description="threads on a CPU that each learn from a part of the batch; 0: one for each of `threads`"
+        0,
+        ge=0,
+        description="threads on a CPU that each learn from a part of the batch; 0: one for each of `threads`; "
+        "on a GPU, or with `sharding`, there is one",
     )
     threads: int = Field(
         0, ge=0, description="processor threads of a process; 0: all cores, shared by the processes of a machine"

@@ -36,29 +36,37 @@ def average(paths: Sequence[Path], out: Path, last: int = 0) -> list[Path]:
         )
     places = [_place(path) for path in paths]
     _alike(places)
-    first, *others = found
-    mean = {name: weight.double() for name, weight in read_weights(first).items()}
-    for file in others:
-        weights = read_weights(file)
-        if {name: weight.shape for name, weight in weights.items()} != {n: one.shape for n, one in mean.items()}:
-            raise UseError(f"Weights to average must be of one model, but {file} has others than {first}.")
-        for name, weight in weights.items():
-            mean[name] += weight
-    single = {name: (total / len(found)).to(torch.float32) for name, total in mean.items()}
+    weights = mean(found)
     with files.whole_folder(out) as beside:
         for file in sorted(places[0].iterdir()):
             if file.name == "config.json" or ".vocabulary." in file.name or file.suffix == ".spm":
                 shutil.copyfile(file, beside / file.name)
-        write_weights(beside / "weights.safetensors", single)
+        write_weights(beside / "weights.safetensors", weights)
         listed = "".join(f"- {file}\n" for file in found)
         files.write(beside / "README.md", f"# The mean of {len(found)} sets of weights\n\nOf these:\n\n{listed}")
     return found
 
 
+def mean(found: Sequence[Path]) -> dict[str, torch.Tensor]:
+    """The mean of the weights in these files, of which two at a time are in memory. Raises UseError when they are not
+    of one model."""
+    first, *others = found
+    total = {name: weight.double() for name, weight in read_weights(first).items()}
+    for file in others:
+        weights = read_weights(file)
+        if {name: weight.shape for name, weight in weights.items()} != {n: one.shape for n, one in total.items()}:
+            raise UseError(f"Weights to average must be of one model, but {file} has others than {first}.")
+        for name, weight in weights.items():
+            total[name] += weight
+    return {name: (weight / len(found)).to(torch.float32) for name, weight in total.items()}
+
+
 def _weights(path: Path, last: int) -> list[Path]:
+    if last and not (path / "model").is_dir():
+        raise UseError(f"--last is for runs, of which some weights are kept, but {path} is none; name runs alone.")
     if path.is_file():
         return [path]
-    if last and (path / "model").is_dir():
+    if last:
         kept = sorted((path / "state" / "average").glob("*.safetensors"))
         if len(kept) < last:
             raise UseError(

@@ -18,7 +18,7 @@ from ojak.config import Recipe
 from ojak.corpus.links import between_tokens, words_of
 from ojak.corpus.pair import Pair
 from ojak.corpus.store import Rows, Store
-from ojak.errors import DataError
+from ojak.errors import DataError, UseError
 from ojak.text import Tokenizer
 from ojak.text.sampling import Sampler
 
@@ -73,7 +73,7 @@ class Dev:
 
 class Training:
     """Pairs to train on, in a store. `weights` say how often those of each corpus are seen in a pass: those of the
-    recipe, or else those that the store was packed with."""
+    recipe, or else those that the store was packed with. Raises UseError where they let hardly a pair be seen."""
 
     def __init__(self, store: Store, source: Tokenizer, target: Tokenizer, recipe: Recipe) -> None:
         self.store, self.recipe = store, recipe
@@ -82,6 +82,13 @@ class Training:
         self.aligned = store.linked and recipe.train.alignment_weight > 0
         self.skipped = int(store.record["skipped"])
         self.weights: Sequence[float] = recipe.data.weights or store.record["about"].get("weights", ())
+        if self.weights:
+            seen = sum(self.weights[part["corpus"]] * part["pairs"] for part in store.record["parts"])
+            if seen < 1:
+                raise UseError(
+                    "A pass must see a pair at least, but the weights of the corpora (data.weights) let it see "
+                    f"{seen:.2g} of {len(store):,}; raise them."
+                )
 
     def __len__(self) -> int:
         return len(self.store)
@@ -145,12 +152,15 @@ class Epoch:
 
     def heaviest(self, device: torch.device) -> list[Batch]:
         """The batches that take the most memory: the one of most tokens, padding included, and the one of the largest
-        area, which attention has a number for each place of. They may be the same."""
-        windows = [
-            weights(self._plan(window), self._training.store.lengths(self._windows[window][:, 0]))
-            for window in range(len(self._windows))
-        ]
-        found = (max((one[kind], window) for window, one in enumerate(windows)) for kind in (0, 1))
+        area, which attention has a number for each place of. They may be the same. None of a pass in which no pair is
+        drawn."""
+        plans = ((window, self._plan(window)) for window in range(len(self._windows)))
+        windows = {
+            window: weights(planned, self._training.store.lengths(self._windows[window][:, 0]))
+            for window, planned in plans
+            if planned
+        }
+        found = (max((one[kind], window) for window, one in windows.items()) for kind in (0, 1) if windows)
         return [
             self._batch(self._rows(window), self._plan(window)[number], (window, number), device)
             for window, number in dict.fromkeys((window, number) for (_, number), window in found)

@@ -26,13 +26,14 @@ class Display(Protocol):
 
 class History:
     """Writes events. Those after `update` in an older history are dropped: the run goes on from that checkpoint, or
-    begins anew where it is −1. A process that was killed between a checkpoint and its event has that written for it."""
+    begins anew where it is −1. So is the validation of that update where it is `unjudged`, and comes again. A process
+    that was killed between a checkpoint and its event has that written for it."""
 
-    def __init__(self, run: Path, update: int, display: Display) -> None:
+    def __init__(self, run: Path, update: int, display: Display, unjudged: bool = False) -> None:
         self._path = run / "history.jsonl"
         if anew := self._path.exists():
             text = self._path.read_text(encoding="utf-8", errors="replace")
-            kept = [line for line in text.split("\n") if _before(line, update)]
+            kept = [line for line in text.split("\n") if _before(line, update, unjudged)]
             event = {"event": "checkpoint", "update": update, "message": f"{update:08d}"}
             if update >= 0 and not any(event.items() <= json.loads(line).items() for line in kept):
                 kept.append(json.dumps(event))
@@ -126,9 +127,11 @@ class _Board:
         self._records.flush()
 
 
-def _before(line: str, update: int) -> bool:
+def _before(line: str, update: int, unjudged: bool) -> bool:
     try:
-        return int(json.loads(line)["update"]) <= update
+        event = json.loads(line)
+        again = unjudged and event["update"] == update and event["event"] in ("validation", "collapse")
+        return int(event["update"]) <= update and not again
     except (ValueError, KeyError, TypeError):  # the last line of a killed run may be half written
         return False
 

@@ -76,11 +76,12 @@ def misalignment(attention: Tensor, links: Tensor, step: str) -> Tensor:
     return -(shares * weights.clamp(min=torch.finfo(weights.dtype).tiny).log()).sum()
 
 
-def check(recipe: Recipe) -> None:
-    """Raises ConfigError where the recipe's model lacks what it is to learn, or to leave alone."""
+def check(recipe: Recipe, linked: bool = False) -> None:
+    """Raises ConfigError where the recipe's model lacks what it is to learn, or to leave alone. `linked` says that the
+    pairs, packed before, carry word alignments."""
     with torch.device("meta"):
         freeze(build(recipe.model, 8, 8, recipe.text.shared), recipe.train.freeze)
-    if recipe.data.alignments and recipe.train.alignment_weight:
+    if (recipe.data.alignments or linked) and recipe.train.alignment_weight:
         alignment_view(recipe)
 
 
@@ -91,8 +92,8 @@ def alignment_view(recipe: Recipe) -> str:
     named = recipe.train.alignment_view
     if not views:
         raise ConfigError(
-            "Word alignments teach attention, but this model has none: leave out data.alignments, or choose "
-            "model.attention."
+            "Word alignments teach attention, but this model has none: choose model.attention, or leave them out "
+            "with train.alignment_weight=0."
         )
     if named and named not in views:
         raise ConfigError(f"train.alignment_view must be one of {', '.join(views)}, but is {named!r}.")

@@ -212,7 +212,7 @@ def joined() -> Iterator[Processes]:
 
     Raises UseError when the environment tells of others but not where they are.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if os.environ.get("WORLD_SIZE", "1") == "1":
         yield Processes()
         return
     try:
@@ -235,6 +235,11 @@ def _rendezvous() -> tuple[Store, int, int]:
 def local(device: torch.device) -> torch.device:
     """This process's own device of that kind."""
     if device.type == "cuda" and "LOCAL_RANK" in os.environ:
+        if neighbours() > (count := torch.cuda.device_count()):
+            raise UseError(
+                f"Each process of a machine must have a GPU of its own, but there are {neighbours()} processes and "
+                f"{count} GPUs; start fewer (torchrun --nproc-per-node {count}), or add train.device=cpu."
+            )
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     return device

@@ -48,6 +48,13 @@ def settled(recipe: Recipe, device: torch.device) -> Recipe:
     return recipe.model_copy(update={"train": recipe.train.model_copy(update={"precision": precision})})
 
 
+def side_by_side(config: TrainConfig, learnt: Seq2Seq) -> int:
+    """How many workers learn side by side: on a GPU, or from a model in pieces, one."""
+    if learnt.device.type != "cpu" or in_pieces(learnt):
+        return 1
+    return config.workers or torch.get_num_threads()
+
+
 @contextmanager
 def products(precision: str) -> Iterator[None]:
     """How exactly fp32 products are computed within the block. torch keeps this for the whole process, so it is put
@@ -70,8 +77,7 @@ class Working:
         weights = [weight for weight in learnt.parameters() if weight.requires_grad]
         self._room = Room(weights) if self._processes.size > 1 and not in_pieces(learnt) else None
         self._pieces = in_pieces(learnt)
-        count = config.workers or (torch.get_num_threads() if learnt.device.type == "cpu" else 1)
-        count = 1 if self._pieces else count
+        count = side_by_side(config, learnt)
         first = learnt
         if config.precision == "bf16":
             if learnt.device.type == "cuda":

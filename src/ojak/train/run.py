@@ -17,7 +17,7 @@ import torch
 from ojak import files
 from ojak.config import Recipe, read_recipe, read_toml, write_toml
 from ojak.corpus.prepare import Prepared, prepare, rejoin, reopen
-from ojak.errors import ModelError, UseError
+from ojak.errors import ModelError, OjakError, UseError
 from ojak.model.build import build
 from ojak.model.folder import Alignment, Loaded, read_tokenizers, write_config
 from ojak.model.seam import Seq2Seq
@@ -32,12 +32,12 @@ from ojak.train.loop import loop
 from ojak.train.meter import Meter
 from ojak.train.objective import alignment_view, check
 from ojak.train.parallel import Processes, joined, local, threads
-from ojak.train.precision import settled
-from ojak.train.selection import more
+from ojak.train.precision import settled, side_by_side
+from ojak.train.selection import forget_later, more
 from ojak.train.sharding import scatter, shard
 from ojak.train.start import Start
 from ojak.train.stop import Interrupted, Stop, Stopped, stop_on_signals
-from ojak.train.trial import fit, with_budget
+from ojak.train.trial import fit, refusal, with_budget
 from ojak.train.update import make_optimizer
 from ojak.train.validate import Validation
 from ojak.translate import Translator, pick_device
@@ -53,7 +53,7 @@ def train_run(
     kin) for bad settings, pairs or directories, or when another process trains in this one, and Interrupted when SIGINT
     or SIGTERM asks to stop.
     """
-    run, shown = Path(run), display or Lines()
+    run, shown, before = Path(run), display or Lines(), torch.get_num_threads()
     memory.keep_few_products()
     with stop_on_signals() as stop:
         try:
@@ -63,7 +63,15 @@ def train_run(
                     return _train(settings, run, shown if processes.leads else Nothing(), resume, stop, processes)
         except Stopped:
             raise Interrupted(_how_to_go_on(run)) from None
+        except (MemoryError, RuntimeError) as error:
+            if why := refusal(error):
+                raise OjakError(
+                    f"The model must fit into memory, but it was refused ({why}). Make model.width, the layers or "
+                    "text.size smaller, or free memory."
+                ) from error
+            raise
         finally:
+            torch.set_num_threads(before)
             shown.close()
 
 
@@ -104,6 +112,10 @@ def _train(
         progress.group = recipe.train.accumulate * processes.size
         if "learning_rate" in begun.changed:  # what it was lowered to is not what is wanted now
             progress.slower = 1.0
+        if progress.best is not None and {"metric", "dev_sentences"} & {*begun.changed}:
+            # The best so far was measured otherwise. At the end it is compared with what does best from now on.
+            progress.best, progress.worse = None, 0
+            processes.first(lambda: more(run))
         if begun.changed and progress.ended:  # perhaps the user wants more of a run that had come to its end
             progress.ended = ""
             processes.first(lambda: more(run))
@@ -115,6 +127,7 @@ def _train(
             return found
         if begun.changed:  # the recipe, which is written next, tells of no change when this process is killed
             processes.first(lambda: checkpoint.save_progress(run, progress))
+        processes.first(lambda: forget_later(run, progress))
     processes.spread(model)
     scatter(model, learnt)
 
@@ -138,7 +151,7 @@ def _train(
         if not begun.saved or any(name.startswith("alignment_") for name in begun.changed):
             head = Alignment(alignment_view(recipe), recipe.train.alignment_step) if training.aligned else None
             write_config(run / "model", recipe, source, target, head)
-        history = History(run, progress.update if begun.saved else -1, shown)
+        history = History(run, progress.update if begun.saved else -1, shown, progress.unjudged)
     left_out = corpus.left_out + training.skipped + dev.skipped
     try:
         message = (
@@ -158,6 +171,7 @@ def _train(
                 "batch_tokens": recipe.train.batch_tokens,
                 "versions": versions(),
                 "processes": processes.size,
+                "workers": side_by_side(recipe.train, learnt),
                 **memory.on_device(device),
                 "message": " ".join(filter(None, [*damaged, message, told, smaller])),
             },
@@ -198,6 +212,7 @@ def _begun(
         start = Start.of(Path(recipe.train.start), recipe) if recipe.train.start and not saved else None
         learnt = read_tokenizers(run / "model", recipe.text) if saved else start.tokenizers if start else None
         begun = _Begun(reopen(recipe, run / "data", tell, learnt, grown=saved), start, saved, changed)
+        check(recipe, begun.corpus.store.linked)
     else:
         begun = _Begun(*_new(settings, run, tell), saved)
     processes.told((write_toml(begun.corpus.recipe), saved, begun.changed))
@@ -234,7 +249,9 @@ def _new(settings: Mapping[str, Any], run: Path, tell: Callable[[str], None]) ->
     with _nothing_left(run):
         base, tokenizers = (start.settings, start.tokenizers) if start else ({}, None)
         corpus = prepare(settings, run / "data", tell, settle, base, tokenizers)
-        Dev(corpus.dev, corpus.source, corpus.target, corpus.recipe)  # a fault in these pairs is told now
+        check(corpus.recipe, corpus.store.linked)
+        texts = corpus.source, corpus.target, corpus.recipe
+        Training(corpus.store, *texts), Dev(corpus.dev, *texts)  # a fault in these pairs is told now
     return corpus, start
 
 
@@ -255,8 +272,8 @@ def versions() -> str:
 
 
 def _end(run: Path) -> dict[str, Any] | None:
-    """The last event of a finished run; None if it was cut off before it was written."""
-    last = (read_history(run) or [{}])[-1]
+    """The last event of a finished run; None if it was cut off before it was written, or its history is gone."""
+    last = (read_history(run) if (run / "history.jsonl").is_file() else [{}])[-1]
     return last if last.get("event") == "end" else None
 
 
@@ -264,7 +281,7 @@ def _resumed(run: Path, settings: Mapping[str, Any]) -> tuple[Recipe, list[str]]
     """The recipe of a begun run with the settings over it, and which of `train` they change; None where nothing is
     begun and the settings tell what to begin, so that one command both begins a run and goes on with it."""
     if not (run / "recipe.toml").is_file():
-        if settings.get("data", {}).get("pairs"):
+        if read_recipe(settings).data.pairs:
             return None
         raise ModelError(f"A run to resume must hold recipe.toml, but {run} does not; start it without --resume.")
     before = read_recipe(read_toml(run / "recipe.toml"))

@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 
 from ojak import files
-from ojak.model.folder import put_weights, read_weights, weights_of, write_weights
+from ojak.model.folder import put_weights, weights_of, write_weights
 from ojak.train import ema
+from ojak.train.average import mean
 from ojak.train.checkpoint import Progress
 from ojak.train.job import Job
 from ojak.train.stop import Stopped
@@ -52,10 +53,11 @@ def judge(job: Job) -> None:
 def finish(job: Job) -> Validation:
     """Leaves in the model directory the best weights, the average of the last ones, or what the run had left before
     more was asked for: whichever does best."""
-    model, progress, metric = job.translator.model, job.progress, job.recipe.train.metric
+    model, progress = job.translator.model, job.progress
+    metric, average = job.recipe.train.metric, job.recipe.train.average
     if progress.best is None:  # it was to end before its first validation
         judge(job)
-    candidates = job.processes.told(_candidates(job.run, progress) if job.processes.leads else {})
+    candidates = job.processes.told(_candidates(job.run, progress, average) if job.processes.leads else {})
     found = {}
     with job.stop.now():
         for which, parts in candidates.items():
@@ -76,10 +78,18 @@ def more(run: Path) -> None:
     files.link(_model(run), _left(run))
 
 
-def _candidates(run: Path, progress: Progress) -> dict[str, list[str]]:
+def forget_later(run: Path, progress: Progress) -> None:
+    """Removes the weights of validations that a resumed run has not come to yet: with other settings it comes to other
+    ones, and these would be averaged with them."""
+    for file in _kept(run):
+        if int(file.stem) > progress.update:
+            file.unlink()
+
+
+def _candidates(run: Path, progress: Progress, average: int) -> dict[str, list[str]]:
     """What may become the model: by what it is, the files whose mean it is. The first of equals wins."""
     found = {f"the best weights, of update {progress.best_update}": [_best(run)]}
-    if len(last := _averageable(run, progress)) > 1:
+    if average > 1 and len(last := _kept(run)[-average:]) > 1:
         found[f"the average of the last {len(last)} validated weights"] = last
     if _left(run).exists():
         found["what it had left before more was asked for"] = [_left(run)]
@@ -110,7 +120,7 @@ def _keep(job: Job, weights: dict[str, torch.Tensor], best: bool) -> None:
     average, kept = job.recipe.train.average, _averaged(job.run) / f"{job.progress.update:08d}.safetensors"
     if average > 1:
         write_weights(kept, weights)
-        for old in _averageable(job.run, job.progress)[:-average]:
+        for old in _kept(job.run)[:-average]:
             old.unlink()
     if best:
         if average > 1:
@@ -123,7 +133,7 @@ def _keep(job: Job, weights: dict[str, torch.Tensor], best: bool) -> None:
 def _put(job: Job, parts: Sequence[str]) -> None:
     """Puts the average of the weights in these files into the model of every process."""
     model = job.translator.model
-    job.processes.first(lambda: put_weights(model, _mean(parts), Path(parts[0])))
+    job.processes.first(lambda: put_weights(model, mean([*map(Path, parts)]), Path(parts[0])))
     job.processes.spread(model)
 
 
@@ -148,14 +158,6 @@ def _notice_collapse(job: Job, found: Validation) -> None:
         )
 
 
-def _mean(parts: Sequence[str]) -> dict[str, torch.Tensor]:
-    """The average of the weights in these files."""
-    if len(parts) == 1:
-        return read_weights(Path(parts[0]))
-    weights = [read_weights(Path(file)) for file in parts]
-    return {name: torch.stack([part[name] for part in weights]).mean(0) for name in weights[0]}
-
-
 def _model(run: Path) -> Path:
     return run / "model" / "weights.safetensors"
 
@@ -172,7 +174,6 @@ def _averaged(run: Path) -> Path:
     return run / "state" / "average"
 
 
-def _averageable(run: Path, progress: Progress) -> list[Path]:
-    """The weights kept for the average, oldest first; of validations that a resumed run has not come to yet, none."""
-    kept = sorted(_averaged(run).glob("*.safetensors"))
-    return [file for file in kept if int(file.stem) <= progress.update]
+def _kept(run: Path) -> list[Path]:
+    """The weights kept for the average, oldest first."""
+    return sorted(_averaged(run).glob("*.safetensors"))

@@ -11,6 +11,7 @@ batches too.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
@@ -68,7 +69,8 @@ def fit(
     asked = recipe.train.batch_tokens
     while True:
         training, dev = data(recipe)
-        learn, look = training.epoch(0).heaviest(model.device), dev.heaviest(model.device)
+        passes = (training.epoch(number).heaviest(model.device) for number in itertools.count())
+        learn, look = next(filter(None, passes)), dev.heaviest(model.device)
         try:
             with _nothing_changed(model):
                 _try(recipe, Objective.of_run(recipe, training.aligned), model, optimizer, processes, learn, look)

@@ -87,15 +87,16 @@ def validate(translator: Translator, dev: Dev, recipe: Recipe, processes: Proces
     shown = [dev.pairs[place * len(dev.pairs) // count] for place in range(count)]
     greedy = recipe.search.model_copy(update=GREEDY)
     asked = [pair.source for pair in shown[processes.mine]]
+    totals = processes.gathered((float(total), tokens))
+    nll = -sum(likelihood for likelihood, _ in totals) / sum(tokens for _, tokens in totals)
     # Of weights that have run away no word is likelier than another: nothing can be found.
-    lost = math.isnan(float(total))
+    lost = math.isnan(nll)
     mine = [""] * len(asked) if lost else [found.text for found in translator.translate(asked, greedy)]
-    parts = processes.gathered((float(total), tokens, mine))
-    found = [parts[place % processes.size][2][place // processes.size] for place in range(count)]
+    parts = processes.gathered(mine)
+    found = [parts[place % processes.size][place // processes.size] for place in range(count)]
     references = [pair.target for pair in shown]
     how = recipe.languages[1], recipe.text.lowercase
     learnt.train(training)
-    nll = -sum(part[0] for part in parts) / sum(part[1] for part in parts)
     scores = metrics.bleu(found, references, *how).value, metrics.chrf(found, references, *how).value
     nll, bleu, chrf = processes.told((nll, *scores))  # to the bit the same for all, who decide by it
     return Validation(
