@@ -1,13 +1,13 @@
-"""The best English–Korean models of less than an hour on one processor core, for each direction, beside Hugging Face's
-Marian trained on the same pairs for the same time; and of minutes on a GPU.
+"""English–Korean models of all pairs there are, for each direction: of less than an hour on one processor core, beside
+Hugging Face's Marian trained on the same pairs for the same time; of two hours; and of minutes on a GPU.
 
     python benchmarks/korean_best.py [SYSTEM-DIRECTION …]     such as ojak-en-ko, then hf-en-ko; one thread each
 
-All training pairs of `enko_*` are learnt from. `large` is Ojak's too, by recipes/korean/large.toml, and wants a GPU.
-Writes benchmarks/results/best-SYSTEM-DIRECTION.json, with scores for each test set and label, beam 4. The minutes of
-`hf` are those that the model of Ojak took, so that must be there. Hugging Face is looked for in the folder OJAK_PEERS
-(benchmarks/peers/README.md). A training of Ojak goes on where it was cut off; its recipes, best.toml or large.toml over
-recipes/korean/base.toml, were chosen without a look at the test sets.
+All training pairs of `enko_*` are learnt from. `longer` and `large` are Ojak's too; `large` wants a GPU. Writes
+benchmarks/results/best-SYSTEM-DIRECTION.json, with scores for each test set and label, beam 4. The minutes of
+`hf` are those that the model `ojak` took, so that must be there. Hugging Face is looked for in the folder OJAK_PEERS
+(benchmarks/peers/README.md). A training of Ojak goes on where it was cut off; its recipes, best.toml, longer.toml or
+large.toml over recipes/korean/base.toml, were chosen without a look at the test sets.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from ojak.evaluate.measured import System, measure
 
 LEARNT = ("enko_talk", "enko_chat", "enko_lecture", "enko_docs")
 TESTS = (*LEARNT, "enko_dialogue", "enko_flores", "enko_jhe", "enko_news")
-RECIPES = {"ojak": "best", "large": "large"}
+RECIPES = {"ojak": "best", "longer": "longer", "large": "large"}
 """those of Ojak's own systems, in recipes/korean"""
-SYSTEMS = ("ojak", "hf", "large")
+SYSTEMS = ("ojak", "hf", "longer", "large")
 RUNS = ROOT / "runs" / "korean-best"
 
 
