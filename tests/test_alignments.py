@@ -260,6 +260,18 @@ def test_what_cannot_be_learnt_from_is_told_before_anything_is_written(tmp_path:
     assert "must be a file that can be read" in told(data={"alignments": [str(tmp_path / "none")]})
 
 
+def test_links_that_were_packed_need_attention_too(tmp_path: Path) -> None:
+    settings = reversing(tmp_path)
+    ojak.train_run({**settings, "train": {**settings["train"], "updates": 1}}, tmp_path / "packed", tiny.Silent())
+    merge(settings, {"data": {"pairs": [str(tmp_path / "packed" / "data")], "alignments": []}})
+    merge(settings, {"data": {"dev": [str(tiny.corpus(tmp_path, 30, 6))]}, "model": {"attention": "none"}})
+    with pytest.raises(ConfigError, match="leave them out"):
+        ojak.train_run(settings, tmp_path / "run", tiny.Silent())
+    assert not (tmp_path / "run").exists()
+    merge(settings, {"train": {"alignment_weight": 0, "updates": 1}})
+    ojak.train_run(settings, tmp_path / "run", tiny.Silent())
+
+
 def test_a_view_that_is_changed_when_a_run_goes_on_is_written_down(tmp_path: Path) -> None:
     """And one that was chosen for the run since then stays when nothing of that is changed."""
     settings, run = reversing(tmp_path), tmp_path / "run"

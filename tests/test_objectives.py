@@ -348,6 +348,7 @@ def test_what_cannot_be_averaged_is_told(run: Path, tmp_path: Path) -> None:
 
     assert "at least two different sets" in told([run, run])
     assert "must have kept the weights of 9 validations, but has those of 3" in told([run], last=9)
+    assert "--last is for runs" in told([run, run / "model"], last=2)
     other = tmp_path / "other"
     ojak.train_run(tiny.settings(tiny.corpus(tmp_path, 150, 8), {"train": {"updates": 2}}), other, tiny.Silent())
     wider = tmp_path / "wider"
