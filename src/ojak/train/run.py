@@ -110,23 +110,14 @@ def _train(
         progress, damaged = _loaded(run, model, optimizer, progress.data, processes)
         told = _together(recipe.train.accumulate, processes.size, progress.group)
         progress.group = recipe.train.accumulate * processes.size
-        if "learning_rate" in begun.changed:  # what it was lowered to is not what is wanted now
-            progress.slower = 1.0
-        if progress.best is not None and {"metric", "dev_sentences"} & {*begun.changed}:
-            # The best so far was measured otherwise. At the end it is compared with what does best from now on.
-            progress.best, progress.worse = None, 0
-            processes.first(lambda: more(run))
-        if begun.changed and progress.ended:  # perhaps the user wants more of a run that had come to its end
-            progress.ended = ""
-            processes.first(lambda: more(run))
+        if begun.changed:
+            _change(run, progress, begun.changed, processes)
         elif end := processes.told(_end(run) if processes.leads and progress.ended else None):
             shown.event(end)
             found = Validation(end["nll"], end["bleu"], end["chrf"])
             if processes.leads and not (run / "model" / "README.md").exists():  # it was killed just then
                 write_card(found)
             return found
-        if begun.changed:  # the recipe, which is written next, tells of no change when this process is killed
-            processes.first(lambda: checkpoint.save_progress(run, progress))
         processes.first(lambda: forget_later(run, progress))
     processes.spread(model)
     scatter(model, learnt)
@@ -230,6 +221,20 @@ def _loaded(
     checkpoint.tidy(run)
     processes.told(progress.update)
     return progress, damaged
+
+
+def _change(run: Path, progress: Progress, changed: Sequence[str], processes: Processes) -> None:
+    """Makes a run ready to go on with other settings of training, of these names."""
+    if "learning_rate" in changed:  # what it was lowered to is not what is wanted now
+        progress.slower = 1.0
+    otherwise = progress.best is not None and bool({"metric", "dev_sentences"} & {*changed})
+    if otherwise:  # the best so far was measured in another way
+        progress.best, progress.worse = None, 0
+    if otherwise or progress.ended:  # of a run that had come to its end the user perhaps wants more
+        progress.ended = ""
+        processes.first(lambda: more(run))  # at the end this is compared with what does best from now on
+    # Now: the recipe, which is written next, tells of no change when this process is killed after that.
+    processes.first(lambda: checkpoint.save_progress(run, progress))
 
 
 def _new(settings: Mapping[str, Any], run: Path, tell: Callable[[str], None]) -> tuple[Prepared, Start | None]:
