@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PEERS = Path(os.environ.get("OJAK_PEERS", Path.home() / ".cache" / "ojak-peers"))
 """where the peers' environments are; benchmarks/peers/README.md tells how to make them"""
+FREE = ("epochs", "updates", "batch_tokens")
+"""settings of training that may be others when a run goes on: more of it, or what memory had left"""
 QUIET = 15.0
 """a measurement counts if other processes took less than this, in percent of a core"""
 
@@ -48,15 +50,15 @@ def train(settings: dict[str, Any], run: Path) -> None:
     from ojak.presets import preset
     from ojak.train.history import read_history
 
-    if (run / "history.jsonl").is_file():
-        pairs = next(event["pairs"] for event in read_history(run) if event["event"] == "start")
+    events = read_history(run) if (run / "history.jsonl").is_file() else []
+    if pairs := next((event["pairs"] for event in events if "pairs" in event), 0):
         begun = read_recipe(read_toml(run / "recipe.toml"))
         wanted = read_recipe(preset(pairs, begun.model.architecture), settings)
         differ = [
             f"{section}.{name}"
             for section in ("text", "model", "train", "search")
             for name, value in getattr(wanted, section).model_dump().items()
-            if name not in ("epochs", "updates") and value not in ("auto", getattr(getattr(begun, section), name, None))
+            if name not in FREE and value not in ("auto", getattr(getattr(begun, section), name, None))
         ]
         if differ:
             sys.exit(f"{run} was begun with another {', '.join(differ)}: remove it, and train anew.")

@@ -490,26 +490,6 @@ def test_passes_end_a_run(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- going on
 
 
-class Cut(Exception):
-    """Stands for the power cut."""
-
-
-def cut(monkeypatch: pytest.MonkeyPatch, place: str, call: int) -> None:
-    """Lets the process break down in a call of that function of the loop, before it does anything."""
-    target, name = {"update": (loop_module, "update"), "judge": (selection, "validate")}.get(
-        place, (loop_module.checkpoint, "save")
-    )
-    real, calls = getattr(target, name), [0]
-
-    def breaking(*args: Any) -> Any:
-        calls[0] += 1
-        if calls[0] == call:
-            raise Cut
-        return real(*args)
-
-    monkeypatch.setattr(target, name, breaking)
-
-
 @pytest.mark.parametrize("kind", CHANGES)
 @pytest.mark.parametrize(
     ("place", "call"),
@@ -529,8 +509,8 @@ def test_a_run_cut_off_anywhere_ends_as_if_it_were_not(
 ) -> None:
     run, uncut = tmp_path / "run", whole(kind)
     with monkeypatch.context() as patch:
-        cut(patch, place, call)
-        with pytest.raises(Cut):
+        tiny.cut(patch, place, call)
+        with pytest.raises(tiny.Cut):
             train(tiny.settings(tiny.corpus(uncut.parent), CHANGES[kind]), run)
     train({}, run, resume=True)
     assert tiny.state(run) == tiny.state(uncut)
@@ -543,8 +523,8 @@ def test_a_run_may_be_cut_off_again_and_again(whole: Callable[[str], Path], tmp_
     run, settings = tmp_path / "run", tiny.settings(tiny.corpus(whole("words").parent))
     for begun, call in enumerate((13, 9, 14, 12)):
         with pytest.MonkeyPatch.context() as patch:
-            cut(patch, "update", call)
-            with pytest.raises(Cut):
+            tiny.cut(patch, "update", call)
+            with pytest.raises(tiny.Cut):
                 train({} if begun else settings, run, resume=bool(begun))
     train({}, run, resume=True)
     assert tiny.state(run) == tiny.state(whole("words"))
@@ -569,7 +549,7 @@ def test_what_a_run_had_left_stays_where_more_of_it_does_no_better(tmp_path: Pat
     save_file(better, run / "model" / "weights.safetensors")  # as if its average had been much better than any
     train({"train": {"updates": 60}}, run, resume=True)
     events = read_history(run)
-    assert events[-1]["weights"] == "what it had left before more was asked for"
+    assert events[-1]["weights"] == "what it had left at update 40, before more was asked for"
     left = read_weights(run / "model" / "weights.safetensors")
     assert all(torch.equal(left[name], weight) for name, weight in better.items())
     # What is learnt goes on to compete with single weights, so patience counts as it did before.
@@ -578,15 +558,15 @@ def test_what_a_run_had_left_stays_where_more_of_it_does_no_better(tmp_path: Pat
     assert (progress["best"], progress["best_update"]) == (-nll, update)
     train({"train": {"updates": 300}}, run, resume=True)
     assert read_history(run)[-1]["weights"] != events[-1]["weights"]
-    assert not (run / "state" / "left.safetensors").exists()
+    assert not (run / "state" / "left").exists()
 
 
 def test_more_that_was_asked_for_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that was killed before its first checkpoint after the wish goes on to its new end, not back to the old."""
     train(tiny.settings(tiny.corpus(tmp_path)), tmp_path / "run")
     with monkeypatch.context() as patch:
-        cut(patch, "update", 3)
-        with pytest.raises(Cut):
+        tiny.cut(patch, "update", 3)
+        with pytest.raises(tiny.Cut):
             train({"train": {"updates": 50}}, tmp_path / "run", resume=True)
     train({"train": {"updates": 50}}, tmp_path / "run", resume=True)
     assert read_history(tmp_path / "run")[-1]["update"] == 50
@@ -594,8 +574,8 @@ def test_more_that_was_asked_for_is_not_forgotten(tmp_path: Path, monkeypatch: p
 
 def test_a_run_that_ends_before_its_first_validation_has_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        cut(patch, "update", 12)
-        with pytest.raises(Cut):
+        tiny.cut(patch, "update", 12)
+        with pytest.raises(tiny.Cut):
             train(tiny.settings(tiny.corpus(tmp_path)), tmp_path / "run")
     train({"train": {"updates": 10}}, tmp_path / "run", resume=True)
     assert [event["update"] for event in read_history(tmp_path / "run") if event["event"] == "validation"] == [10]

@@ -14,7 +14,7 @@ import pytest
 from ojak.config import merge
 from ojak.corpus.pair import Pair
 from ojak.corpus.split import choose, must_be_left
-from ojak.train import selection
+from ojak.train import loop, selection
 from ojak.train.validate import Validation
 
 WORDS = "ab cd ef gh ij kl mn op".split()
@@ -77,6 +77,24 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
     """Lets the validations of a run find these values of chrF, one after another."""
     left = iter(scores)
     monkeypatch.setattr(selection, "validate", lambda *_: Validation(nll=2.0, bleu=0.0, chrf=next(left)))
+
+
+class Cut(Exception):
+    """Stands for the power cut."""
+
+
+def cut(monkeypatch: pytest.MonkeyPatch, place: str, call: int) -> None:
+    """Lets the process break down in a call of that function of the loop, before it does anything."""
+    target, name = {"update": (loop, "update"), "judge": (selection, "validate")}.get(place, (loop.checkpoint, "save"))
+    real, calls = getattr(target, name), [0]
+
+    def breaking(*args: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == call:
+            raise Cut
+        return real(*args)
+
+    monkeypatch.setattr(target, name, breaking)
 
 
 class Silent:

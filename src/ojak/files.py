@@ -98,26 +98,37 @@ def held(folder: Path) -> Iterator[None]:
     if os.name != "posix" or (folder.exists() and not folder.is_dir()):
         yield
         return
+    place = _locked(folder)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # while it is locked: another process may be about to fill it
+            folder.rmdir()
+        os.close(place)
+
+
+def _locked(folder: Path) -> int:
+    """The folder, which is made if need be, open and locked."""
     import fcntl
 
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        place = os.open(folder, os.O_RDONLY)
-    try:
+    while True:
+        with explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            place = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            os.close(place)
             raise UseError(
                 f"A directory is for one process at a time, but another one is at work in {folder}; wait until it has "
                 "ended, stop it, or choose another directory."
             ) from None
         except OSError:  # this disk knows no locks
-            pass
-        yield
-    finally:
-        os.close(place)
-        with suppress(OSError):
-            folder.rmdir()
+            return place
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(place), folder.stat()):
+                return place
+        os.close(place)  # who held it before has removed it just now
 
 
 def tidy(folder: Path) -> None:

@@ -19,6 +19,7 @@ from safetensors.numpy import save
 from ojak import files
 from ojak.corpus.encoder import Block, Sides, Texts, encode_blocks
 from ojak.corpus.pair import Pair, chunks
+from ojak.corpus.split import must_be_left
 from ojak.corpus.store import CHUNK, FORMAT, SIDES, Store, part_file
 from ojak.errors import DataError, UseError
 
@@ -55,6 +56,7 @@ def pack(
     parts = writer.parts
     total = sum(part["pairs"] for part in parts)
     if not total:
+        must_be_left(writer.read)
         raise DataError(
             f"At least one pair must fit the model, but all {writer.read} are empty or longer than {sides.longest} "
             "tokens; raise model.max_length, or split the sentences."

@@ -33,6 +33,9 @@ from ojak.text import Tokenizer, learn
 from ojak.text.grow import grow
 from ojak.text.subword import MOST_SENTENCES, reservoir
 
+READING = ("source_column", "target_column", "label_column", "group_column", "header", "sheet", "encoding")
+"""settings of data that say how files are read"""
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -150,7 +153,6 @@ def _pack(
 
     # Weights change nothing of what is packed, but a run on the packed corpus alone has no other place to find them.
     store = pack(training, folder, sides, {**about, "weights": recipe.data.weights}, progress=progress)
-    must_be_left(len(store))
     return Prepared(recipe, store, held.parts["dev"], source, target, files.notes.lacking + held.left_out)
 
 
@@ -216,9 +218,11 @@ def _opened(
     """A packed corpus with the recipe for it; what it was packed with cannot be chosen again."""
     about = store.record["about"]
     was = read_recipe({"text": about["text"], "data": about["data"]})
+    # Where the pairs to validate on are in another file, how that is read may be said.
+    free = set(READING) if asked.data.dev and asked.data.dev != was.data.dev else set()
     fixed: dict[str, Any] = {
         "text": was.text.model_dump(exclude={"sample"}),
-        "data": was.data.model_dump(include={"source", "target", "reverse"}),
+        "data": was.data.model_dump(exclude={"pairs", "dev", "weights", "alignments", *free}),
     }
     layers: dict[str, Any] = preset(len(store), asked.model.architecture)
     merge(layers, fixed)

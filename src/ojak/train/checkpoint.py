@@ -44,6 +44,8 @@ class Progress:
     """validations since the best one"""
     unjudged: bool = False
     """the validation that is due at this update has not been finished"""
+    judged: int = 0
+    """the update of the last one that has been"""
     alike: int = 0
     """the last so many validations had one output for all sentences"""
     differed: bool = False
@@ -66,6 +68,10 @@ class Progress:
     """time spent, over all resumptions"""
     group: int = 1
     """batches in an update, of all processes together"""
+    asked: int = 0
+    """the budget of tokens that was asked for"""
+    budget: int = 0
+    """the one that batches have, which fits into memory"""
     ended: str = ""
     """why the run is at its end; empty while it is not"""
 
@@ -126,7 +132,7 @@ def tidy(run: Path) -> None:
     for old in found:
         if old not in kept:
             shutil.rmtree(old, ignore_errors=True)
-    for folder in (run, run / "model", run / "state", run / "state" / "average"):
+    for folder in (run, run / "model", run / "state", run / "state" / "average", run / "state" / "left"):
         files.tidy(folder)
 
 

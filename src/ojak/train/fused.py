@@ -2,7 +2,7 @@
 
 `FusedCrossEntropy` is what `loss.plain_cross_entropy` computes, for speed: the logits of a chunk are turned into their
 own gradient in place, and multiplied on. `Chunked` is any other loss of logits. States in bf16 have logits in bf16;
-sums over tokens are in the type of the weights.
+what chunks give is added up in the type of the weights.
 """
 
 from __future__ import annotations

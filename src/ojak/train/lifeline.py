@@ -10,6 +10,7 @@ Lines of JSON go along it. torch's own ways of passing values pickle them, or wa
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import platform
@@ -238,10 +239,14 @@ def _listen(size: int, store: Store) -> tuple[str, dict[int, socket.socket]]:
 
 
 def _server() -> socket.socket:
-    """A place to be called at: the address by which the others know this machine, or else all it has."""
+    """A place to be called at: the address by which the others know this machine, or else all it has. By its own name a
+    machine often knows itself as a loopback, which others cannot call."""
     address = os.environ.get("MASTER_ADDR", "")
+    elsewhere = os.environ.get("LOCAL_WORLD_SIZE") != os.environ.get("WORLD_SIZE")
     try:
-        family = socket.getaddrinfo(address, None)[0][0]
+        family, *_, place = socket.getaddrinfo(address, None)[0]
+        if elsewhere and ipaddress.ip_address(str(place[0]).partition("%")[0]).is_loopback:
+            address = "::" if family == socket.AF_INET6 else ""
         return socket.create_server((address, 0), family=family)
     except OSError:
         return socket.create_server(("", 0))
@@ -259,6 +264,8 @@ def _call(rank: int, store: Store) -> tuple[str, dict[int, socket.socket]]:
             if connection.recv(1) == HEARD:
                 return word, {0: _kept(connection)}
             connection.close()
+            if time.monotonic() > until:
+                raise OSError(f"what listens at port {port} is not process 0")
         except OSError:
             if time.monotonic() > until:
                 raise

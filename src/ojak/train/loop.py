@@ -54,7 +54,9 @@ def _learn(job: Job) -> None:
         judge(job)
         if progress.ended:
             _save(job)
-    progress.ended = progress.ended or _limit(job)
+    if not progress.ended and (why := _limit(job)):
+        progress.ended = why
+        _save(job)
     objective = Objective.of_run(job.recipe, job.train.aligned)
     with closing(Working(job.learnt, config, job.processes)) as working:
         while not progress.ended:
@@ -88,6 +90,9 @@ def _learn(job: Job) -> None:
                     raise _interrupted(job)
                 if progress.ended:
                     break
+    if progress.best is None or progress.judged < progress.update:  # the end came before their validation
+        judge(job)
+        _save(job)
 
 
 def _limit(job: Job) -> str:

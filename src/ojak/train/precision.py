@@ -3,7 +3,7 @@
 A bf16 number has 8 significant bits: enough to compute with, too few to add small steps to. So the weights that learn
 stay in fp32 (Micikevicius 2018, section 3.1), and before each update the layers of a copy take them over, rounded.
 That is cheaper than casting within the forward pass, as torch's autocast does. The embeddings and the output layer are
-not rounded here but where they are used, and their gradients, which are sums over many tokens, stay in fp32.
+not rounded here but where they are used, and their gradients, sums over many tokens, are added up in fp32.
 
 Workers are threads with a part of the batch and a processor core each. Threads within an operation wait for each other
 at the end of every one of the some thousand small operations of an update; workers wait once.

@@ -66,8 +66,8 @@ def train_run(
         except (MemoryError, RuntimeError) as error:
             if why := refusal(error):
                 raise OjakError(
-                    f"The model must fit into memory, but it was refused ({why}). Make model.width, the layers or "
-                    "text.size smaller, or free memory."
+                    f"Memory was refused while the training was made ready ({why}). Free memory; if it is the model "
+                    "that is too large, a new run needs a smaller model.width, text.size, or fewer layers."
                 ) from error
             raise
         finally:
@@ -118,30 +118,36 @@ def _train(
             if processes.leads and not (run / "model" / "README.md").exists():  # it was killed just then
                 write_card(found)
             return found
-        processes.first(lambda: forget_later(run, progress))
+        if processes.leads:
+            forget_later(run, progress)
+            (run / "model" / "README.md").unlink(missing_ok=True)  # it tells of an end that is one no more
     processes.spread(model)
     scatter(model, learnt)
 
     def data(recipe: Recipe) -> tuple[Training, Dev]:
         return Training(corpus.store, source, target, recipe), Dev(corpus.dev, source, target, recipe)
 
-    (training, dev), smaller = data(recipe), ""
+    asked, smaller = recipe.train.batch_tokens, ""
     # A budget that has been learnt with is not tried again: another one would be another order of the data. Of a model
     # in pieces no process could try alone.
-    tried = progress.update > 0 and "batch_tokens" not in settings.get("train", {})
-    if learnt is model and not tried:
-        recipe, (training, dev), smaller = fit(recipe, data, model, optimizer, processes.size)
-        budget = min(processes.gathered(recipe.train.batch_tokens))
-        if budget < recipe.train.batch_tokens:
-            recipe = with_budget(recipe, budget)
-            training, dev = data(recipe)
+    if progress.update and asked in (progress.asked, progress.budget):
+        recipe = with_budget(recipe, progress.budget)
+    else:
+        if learnt is model:
+            recipe, smaller = fit(recipe, data, model, optimizer, processes.size)
+            recipe = with_budget(recipe, min(processes.gathered(recipe.train.batch_tokens)))
+        progress.asked, progress.budget = asked, recipe.train.batch_tokens
+    training, dev = data(recipe)
     history: History = Unwritten()
     if processes.leads:
-        files.write(run / "recipe.toml", write_toml(recipe))
+        # The recipe comes last: it tells of no change when this process is killed after that.
+        if begun.changed:
+            checkpoint.save_progress(run, progress)
         # A view that was chosen for a run since (`ojak align --choose`) stays, unless another is to learn.
         if not begun.saved or any(name.startswith("alignment_") for name in begun.changed):
             head = Alignment(alignment_view(recipe), recipe.train.alignment_step) if training.aligned else None
             write_config(run / "model", recipe, source, target, head)
+        files.write(run / "recipe.toml", write_toml(recipe))
         history = History(run, progress.update if begun.saved else -1, shown, progress.unjudged)
     left_out = corpus.left_out + training.skipped + dev.skipped
     try:
@@ -232,9 +238,7 @@ def _change(run: Path, progress: Progress, changed: Sequence[str], processes: Pr
         progress.best, progress.worse = None, 0
     if otherwise or progress.ended:  # of a run that had come to its end the user perhaps wants more
         progress.ended = ""
-        processes.first(lambda: more(run))  # at the end this is compared with what does best from now on
-    # Now: the recipe, which is written next, tells of no change when this process is killed after that.
-    processes.first(lambda: checkpoint.save_progress(run, progress))
+        processes.first(lambda: more(run, progress.update))  # at the end compared with what does best from now on
 
 
 def _new(settings: Mapping[str, Any], run: Path, tell: Callable[[str], None]) -> tuple[Prepared, Start | None]:

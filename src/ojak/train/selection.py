@@ -2,12 +2,13 @@
 
 state/best.safetensors             the best weights so far; the model directory has them too, until the end
 state/average/NNNNNNNN.safetensors the weights of the last validations
-state/left.safetensors             what the run left when it had come to its end, of which more was asked for
+state/left/NNNNNNNN.safetensors    what the run left, or would have, when it was asked for more or measured otherwise
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -20,6 +21,8 @@ from ojak.train.checkpoint import Progress
 from ojak.train.job import Job
 from ojak.train.stop import Stopped
 from ojak.train.validate import Validation, validate
+
+LEFT = Path("state", "left")
 
 
 def judge(job: Job) -> None:
@@ -44,7 +47,7 @@ def judge(job: Job) -> None:
             progress.worse += 1
             if config.patience and progress.worse >= config.patience and not progress.ended:
                 progress.ended = f"no better {config.metric} in {progress.worse} validations"
-    progress.unjudged = False
+    progress.unjudged, progress.judged = False, progress.update
     took = {"took": job.meter.took("validation")}
     job.history.write("validation", progress.update, {**found.as_dict(), "best": int(best), **took})
     _notice_collapse(job, found)
@@ -55,8 +58,6 @@ def finish(job: Job) -> Validation:
     more was asked for: whichever does best."""
     model, progress = job.translator.model, job.progress
     metric, average = job.recipe.train.metric, job.recipe.train.average
-    if progress.best is None:  # it was to end before its first validation
-        judge(job)
     candidates = job.processes.told(_candidates(job.run, progress, average) if job.processes.leads else {})
     found = {}
     with job.stop.now():
@@ -73,9 +74,11 @@ def finish(job: Job) -> Validation:
     return best
 
 
-def more(run: Path) -> None:
-    """Keeps what a run left that had come to its end, for what more it learns to do better than."""
-    files.link(_model(run), _left(run))
+def more(run: Path, update: int) -> None:
+    """Keeps what a run has left at this update, for what more it learns to do better than."""
+    known = any(file.samefile(_model(run)) for file in _left(run)) if _model(run).is_file() else True
+    if not known:  # else it has come to no validation, or has been given back what it had left before
+        files.link(_model(run), run / LEFT / f"{update:08d}.safetensors")
 
 
 def forget_later(run: Path, progress: Progress) -> None:
@@ -91,8 +94,8 @@ def _candidates(run: Path, progress: Progress, average: int) -> dict[str, list[s
     found = {f"the best weights, of update {progress.best_update}": [_best(run)]}
     if average > 1 and len(last := _kept(run)[-average:]) > 1:
         found[f"the average of the last {len(last)} validated weights"] = last
-    if _left(run).exists():
-        found["what it had left before more was asked for"] = [_left(run)]
+    for file in _left(run):
+        found[f"what it had left at update {int(file.stem)}, before more was asked for"] = [file]
     return {which: [*map(str, parts)] for which, parts in found.items()}
 
 
@@ -102,8 +105,11 @@ def _leave(run: Path, parts: Sequence[str], weights: dict[str, torch.Tensor]) ->
         files.link(Path(parts[0]), _model(run))
     else:
         write_weights(_model(run), weights)
-    if [*parts] != [str(_left(run))]:
-        _left(run).unlink(missing_ok=True)
+    for file in _left(run):
+        if [*parts] != [str(file)]:
+            file.unlink()
+    with suppress(OSError):  # the one that was chosen may be in it
+        (run / LEFT).rmdir()
 
 
 def _validated(job: Job) -> Validation:
@@ -166,8 +172,8 @@ def _best(run: Path) -> Path:
     return run / "state" / "best.safetensors"
 
 
-def _left(run: Path) -> Path:
-    return run / "state" / "left.safetensors"
+def _left(run: Path) -> list[Path]:
+    return sorted((run / LEFT).glob("*.safetensors"))
 
 
 def _averaged(run: Path) -> Path:

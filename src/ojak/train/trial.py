@@ -60,9 +60,9 @@ class _Idle(torch.optim.SGD):
 
 def fit(
     recipe: Recipe, data: Callable[[Recipe], Data], model: Seq2Seq, optimizer: torch.optim.Optimizer, processes: int = 1
-) -> tuple[Recipe, Data, str]:
-    """The recipe with a `train.batch_tokens` that fits into the memory of one of so many `processes`, the data of it,
-    and what to tell if it was made smaller. Weights, optimizer, gradients and random numbers are as before.
+) -> tuple[Recipe, str]:
+    """The recipe with a `train.batch_tokens` that fits into the memory of one of so many `processes`, and what to tell
+    if it was made smaller. Weights, optimizer, gradients and random numbers are as before.
 
     Raises OjakError when not even the longest pair fits alone.
     """
@@ -90,7 +90,7 @@ def fit(
                 if budget != asked
                 else ""
             )
-            return recipe, (training, dev), told
+            return recipe, told
 
 
 def with_budget(recipe: Recipe, budget: int) -> Recipe:
