@@ -13,6 +13,12 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import presets as benchmark  # noqa: E402
 from cells import MISSING, Result, made_by, read, table  # noqa: E402
 
+from ojak.look import charts  # noqa: E402
+from ojak.look.charts import Series  # noqa: E402
+
+PICTURES = {"bleu": "pictures/preset-bleu.svg", "perplexity": "pictures/preset-perplexity.svg"}
+CURVE = range(1_000, 12_001, 1_000)
+"""updates at which the latest validation is drawn"""
 MARKS = (2_500, 5_000, 7_500, 10_000, 12_500)
 """updates up to which the best validation is told"""
 
@@ -44,6 +50,10 @@ def presets() -> list[str]:
         *table(header, rows),
         "",
         *gains(found),
+        "",
+        "The validations themselves, the mean of the seeds and their range. Perplexity rises while BLEU still does.",
+        "",
+        *(f"![{what} of the validations of each variant]({path})" for what, path in PICTURES.items()),
         *made_by(every, {}),
     ]
 
@@ -62,6 +72,30 @@ def gains(found: dict[str, dict[str, Result]]) -> list[str]:
                 lines.append(f"- {after} less {before}, seed by seed, to {mark:,} updates: {told}{mean}")
                 break
     return lines
+
+
+def preset_pictures() -> dict[str, str]:
+    """How validation goes while each variant learns, by file."""
+    drawn = {}
+    for what, path in PICTURES.items():
+        series = []
+        for variant in benchmark.VARIANTS:
+            found = read(f"presets-{variant}-", benchmark.SEEDS).values()
+            at = [[value for its in found if (value := latest(its, mark, what)) is not None] for mark in CURVE]
+            ends = [[end(values) if len(values) > 1 else None for values in at] for end in (min, max)]
+            series.append(Series(variant, [statistics.mean(values) if values else None for values in at], *ends))
+        title = f"{what.replace('bleu', 'BLEU')} of validations, {benchmark.SET}, en-ko"
+        names = [f"{mark // 1000}" for mark in CURVE]
+        drawn[path] = charts.lines(title, names, series, axis="thousand updates")
+    return drawn
+
+
+def latest(result: Result, mark: int, what: str) -> float | None:
+    """What the latest validation up to an update found, or None where the run was over before it."""
+    validations = result["validations"]
+    if validations[-1]["update"] < mark:
+        return None
+    return next((float(one[what]) for one in reversed(validations) if one["update"] <= mark), None)
 
 
 def best(result: Result, mark: int) -> float | None:

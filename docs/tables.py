@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from decoding_tables import decoding, decoding_pictures, step
 from pareto_tables import pareto, pareto_pictures
-from preset_tables import presets
+from preset_tables import preset_pictures, presets
 from quality_tables import demo, korean, korean_best, lineage, multi30k
 from search_tables import searching
 from seeing_tables import alignments, attribution, pictures
@@ -37,7 +37,7 @@ def results() -> str:
 
 def drawn() -> dict[str, str]:
     """All charts of figures, by file."""
-    return small_pictures() | speed_pictures() | decoding_pictures() | pareto_pictures()
+    return small_pictures() | preset_pictures() | speed_pictures() | decoding_pictures() | pareto_pictures()
 
 
 TABLES = (

@@ -217,16 +217,18 @@ def prepared() -> list[str]:
         f"oneDNN prepares a product for every new shape. A training of Ojak keeps {few} of these (few); by themselves",
         f"oneDNN and torch keep {every:,} each (all). Of processes of their own, in turns: the speed of the second",
         f"half of {result['updates']} updates of a Transformer of width 128 with two threads, the median of the rounds",
-        "and the range, and the most memory. With all it goes on rising after that.",
+        "and the range, and the most memory that had been held after each third of them, the median.",
         "",
     ]
     rows = []
     for corpus, ways in result["corpora"].items():
         for kept, rounds in ways.items():
-            rates, peaks = ([one[key] for one in rounds] for key in ("tokens_per_second", "memory"))
-            middle, peak = statistics.median(rates), statistics.median(peaks) / 2**20
-            rows.append([corpus, kept, f"{middle:,.0f}", f"{min(rates):,.0f} to {max(rates):,.0f}", f"{peak:,.0f}"])
-    header = ["Corpus", "kept", "tokens/s", "range", "peak MB"]
+            rates = [one["tokens_per_second"] for one in rounds]
+            peaks = [statistics.median(each) / 2**20 for each in zip(*(one["memory"] for one in rounds), strict=True)]
+            speed = f"{statistics.median(rates):,.0f}", f"{min(rates):,.0f} to {max(rates):,.0f}"
+            rows.append([corpus, kept, *speed, *(f"{peak:,.0f}" for peak in peaks)])
+    thirds = [f"MB after {result['updates'] * n // 3}" for n in (1, 2, 3)]
+    header = ["Corpus", "kept", "tokens/s", "range", *thirds]
     return [*lines, *table(header, rows), *made_by({"prepared": result}, {})]
 
 

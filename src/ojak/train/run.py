@@ -118,9 +118,6 @@ def _train(
             if processes.leads and not (run / "model" / "README.md").exists():  # it was killed just then
                 write_card(found)
             return found
-        if processes.leads:
-            forget_later(run, progress)
-            (run / "model" / "README.md").unlink(missing_ok=True)  # it tells of an end that is one no more
     processes.spread(model)
     scatter(model, learnt)
 
@@ -140,14 +137,7 @@ def _train(
     training, dev = data(recipe)
     history: History = Unwritten()
     if processes.leads:
-        # The recipe comes last: it tells of no change when this process is killed after that.
-        if begun.changed:
-            checkpoint.save_progress(run, progress)
-        # A view that was chosen for a run since (`ojak align --choose`) stays, unless another is to learn.
-        if not begun.saved or any(name.startswith("alignment_") for name in begun.changed):
-            head = Alignment(alignment_view(recipe), recipe.train.alignment_step) if training.aligned else None
-            write_config(run / "model", recipe, source, target, head)
-        files.write(run / "recipe.toml", write_toml(recipe))
+        _write_down(run, recipe, begun, progress, training)
         history = History(run, progress.update if begun.saved else -1, shown, progress.unjudged)
     left_out = corpus.left_out + training.skipped + dev.skipped
     try:
@@ -180,6 +170,21 @@ def _train(
         history.close()
     processes.first(lambda: write_card(found))
     return found
+
+
+def _write_down(run: Path, recipe: Recipe, begun: _Begun, progress: Progress, training: Training) -> None:
+    """Writes into the run's directory what it goes on with, now that nothing of it is refused any more."""
+    if begun.saved:
+        forget_later(run, progress)
+        (run / "model" / "README.md").unlink(missing_ok=True)  # it tells of an end that is one no more
+    if begun.changed:
+        checkpoint.save_progress(run, progress)
+    # A view that was chosen for a run since (`ojak align --choose`) stays, unless another is to learn.
+    if not begun.saved or any(name.startswith("alignment_") for name in begun.changed):
+        head = Alignment(alignment_view(recipe), recipe.train.alignment_step) if training.aligned else None
+        write_config(run / "model", recipe, *training.tokenizers, head)
+    # Last: once it is written, the run does not know any more that something was changed.
+    files.write(run / "recipe.toml", write_toml(recipe))
 
 
 @dataclass(frozen=True)
