@@ -17,6 +17,7 @@ from ojak.look import charts  # noqa: E402
 from ojak.look.charts import Series  # noqa: E402
 
 PICTURES = {"bleu": "pictures/preset-bleu.svg", "perplexity": "pictures/preset-perplexity.svg"}
+NAMED = {"bleu": "BLEU", "perplexity": "Perplexity"}
 CURVE = range(1_000, 12_001, 1_000)
 """updates at which the latest validation is drawn"""
 MARKS = (2_500, 5_000, 7_500, 10_000, 12_500)
@@ -53,7 +54,7 @@ def presets() -> list[str]:
         "",
         "The validations themselves, the mean of the seeds and their range. Perplexity rises while BLEU still does.",
         "",
-        *(f"![{what} of the validations of each variant]({path})" for what, path in PICTURES.items()),
+        *(f"![{NAMED[what]} of the validations of each variant]({path})" for what, path in PICTURES.items()),
         *made_by(every, {}),
     ]
 
@@ -84,7 +85,7 @@ def preset_pictures() -> dict[str, str]:
             at = [[value for its in found if (value := latest(its, mark, what)) is not None] for mark in CURVE]
             ends = [[end(values) if len(values) > 1 else None for values in at] for end in (min, max)]
             series.append(Series(variant, [statistics.mean(values) if values else None for values in at], *ends))
-        title = f"{what.replace('bleu', 'BLEU')} of validations, {benchmark.SET}, en-ko"
+        title = f"{NAMED[what]} of validations, {benchmark.SET}, en-ko"
         names = [f"{mark // 1000}" for mark in CURVE]
         drawn[path] = charts.lines(title, names, series, axis="thousand updates")
     return drawn
