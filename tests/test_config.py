@@ -76,14 +76,22 @@ def test_a_key_without_its_section_is_answered_with_the_section(key: str) -> Non
 def test_a_key_of_the_other_architecture_is_told_as_such(one: str, other: str) -> None:
     for name in sorted(ARCHITECTURES[other].model_fields.keys() - ARCHITECTURES[one].model_fields.keys()):
         message = refused({"model": {"architecture": one, name: 1}})
-        assert message == (f"model.{name}: there is no such key for model.architecture={one}; it belongs to {other}.")
+        told = f"model.{name}: there is no such key for model.architecture={one}; it belongs to {other}"
+        alike = sorted(f"model.{key}" for key in ARCHITECTURES[one].model_fields if name in key)
+        assert message == (f"{told}, and {one} has {' and '.join(alike)}." if alike else f"{told}.")
         # and so it is: there it is a known key
         assert "no such key" not in refused({"model": {"architecture": other, name: "nonsense"}})
 
 
 def test_what_is_like_nothing_is_not_guessed_at() -> None:
-    assert refused({"zzzz": 1}) == "zzzz: there is no such key."
-    assert refused({"train": {"zzzz": 1}}) == "train.zzzz: there is no such key."
+    assert refused({"zzzz": 1}) == "zzzz: there is no such key; docs/configuration.md has them all."
+    assert refused({"train": {"zzzz": 1}}) == "train.zzzz: there is no such key; docs/configuration.md has them all."
+
+
+def test_what_is_to_be_a_list_is_shown_as_one() -> None:
+    words = "data.pairs=x.tsv", 'data.pairs=["x.tsv"]'
+    assert refused(read_overrides([words[0]])) == f"data.pairs: must be a list, such as '{words[1]}'; found 'x.tsv'."
+    assert read_recipe(read_overrides([words[1]])).data.pairs == ("x.tsv",)
 
 
 def test_all_faults_are_told_at_once() -> None:

@@ -457,6 +457,9 @@ def _explain(error: ValidationError, settings: Mapping[str, Any]) -> str:
         elif fault["type"] == "union_tag_invalid":
             found = fault["input"]["architecture"]
             lines.append(f"model.architecture: must be recurrent or transformer; found {found!r}.")
+        elif fault["type"] == "tuple_type":
+            listed = json.dumps([fault["input"]], ensure_ascii=False)
+            lines.append(f"{name}: must be a list, such as '{name}={listed}'; found {fault['input']!r}.")
         elif fault["type"] == "value_error":
             lines.append(f"{name}: {fault['ctx']['error']!s}.")
         elif place == ["model", "attention"] and settings["model"].get("architecture") == "transformer":
@@ -478,8 +481,10 @@ def _nearest(place: Sequence[str], settings: Mapping[str, Any]) -> str:
     here = set(keys(_MODELS[architecture], "model.")) if architecture in _MODELS else set()
     for other, section in _MODELS.items():
         if name in set(keys(section, "model.")) - here:
-            return f" for model.architecture={architecture}; it belongs to {other}"
+            alike = sorted(key for key in here if last in key)
+            there = f", and {architecture} has {' and '.join(alike)}" if alike else ""
+            return f" for model.architecture={architecture}; it belongs to {other}{there}"
     known = [*Recipe.model_fields, *(key for key in keys(Recipe) if not key.startswith("model.") or key in here)]
     same = [key for key in known if key.split(".")[-1] == last]
     close = dict.fromkeys(same or difflib.get_close_matches(name, known, n=2, cutoff=0.8))
-    return f"; did you mean {' or '.join(close)}" if close else ""
+    return f"; did you mean {' or '.join(close)}" if close else "; docs/configuration.md has them all"
