@@ -17,8 +17,6 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PEERS = Path(os.environ.get("OJAK_PEERS", Path.home() / ".cache" / "ojak-peers"))
 """where the peers' environments are; benchmarks/peers/README.md tells how to make them"""
-FREE = ("epochs", "updates", "batch_tokens")
-"""settings of training that may be others when a run goes on: more of it, or what memory had left"""
 QUIET = 15.0
 """a measurement counts if other processes took less than this, in percent of a core"""
 
@@ -54,11 +52,14 @@ def train(settings: dict[str, Any], run: Path) -> None:
     if pairs := next((event["pairs"] for event in events if "pairs" in event), 0):
         begun = read_recipe(read_toml(run / "recipe.toml"))
         wanted = read_recipe(preset(pairs, begun.model.architecture), settings)
+        # More of it is another training where the rate falls towards the end.
+        free = () if wanted.train.schedule == "cosine" else ("epochs", "updates")
         differ = [
             f"{section}.{name}"
             for section in ("text", "model", "train", "search")
             for name, value in getattr(wanted, section).model_dump().items()
-            if name not in FREE and value not in ("auto", getattr(getattr(begun, section), name, None))
+            for before in [getattr(getattr(begun, section), name, None)]
+            if value not in ("auto", before) and not (name in free and (not value or value > before))
         ]
         if differ:
             sys.exit(f"{run} was begun with another {', '.join(differ)}: remove it, and train anew.")

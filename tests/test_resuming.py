@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +141,47 @@ def test_all_that_a_run_had_left_is_kept_until_it_is_compared(tmp_path: Path, mo
     assert (run / "model" / "weights.safetensors").read_bytes() == average
 
 
+def test_what_was_left_is_not_replaced_by_what_was_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed before its first checkpoint after more was asked for, a run is asked for something else."""
+    run = tmp_path / "run"
+    tiny.scripted(monkeypatch, 3.0, 8.0, 5.0, 8.0, 9.0)  # validations at 15, 30 and 40; the best again; the average
+    train(tiny.settings(tiny.corpus(tmp_path)), run)
+    average = (run / "model" / "weights.safetensors").read_bytes()
+    for wish, call in (({"updates": 80}, 8), ({"dev_sentences": 4}, 2)):
+        with monkeypatch.context() as patch:
+            tiny.scripted(patch, 8.5)
+            tiny.cut(patch, "update", call)
+            with pytest.raises(tiny.Cut):
+                train({"train": wish}, run, resume=True)
+    (left,) = (run / "state" / "left").iterdir()
+    assert left.read_bytes() == average != (run / "model" / "weights.safetensors").read_bytes()
+
+
+def test_patience_begins_anew_when_more_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.scripted(monkeypatch, 3.0, 8.0, 5.0, 8.0, 8.0)
+    changes = {"train": {"validate_every": 5, "patience": 2, "average": 0}}
+    train(tiny.settings(tiny.corpus(tmp_path), changes), tmp_path / "run")
+    assert read_history(tmp_path / "run")[-1]["update"] == 20
+    tiny.scripted(monkeypatch, 7.0, 7.0, 8.0, 8.0)
+    train({"train": {"updates": 60}}, tmp_path / "run", resume=True)
+    assert read_history(tmp_path / "run")[-1]["update"] == 30
+
+
+def test_checkpoints_that_do_not_tell_their_budget_keep_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of earlier versions, nor when they were last validated."""
+    train(tiny.settings(tiny.corpus(tmp_path)), tmp_path / "run")
+    before = read_history(tmp_path / "run")
+    for path in (tmp_path / "run" / "state").glob("*/progress.json"):
+        progress = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("asked", "budget", "judged", "sha256"):
+            del progress[name]
+        path.write_text(json.dumps(progress), encoding="utf-8")
+    monkeypatch.setattr(run_module, "fit", lambda *_: pytest.fail("it was tried"))
+    train({"train": {"log_every": 2}}, tmp_path / "run", resume=True)
+    seen = read_history(tmp_path / "run")
+    assert [event["event"] for event in seen if event not in before] == ["resume", "checkpoint", "end"]
+
+
 def test_a_run_that_has_nothing_more_to_learn_ends_once(tmp_path: Path) -> None:
     train(tiny.settings(tiny.corpus(tmp_path)), tmp_path / "run")
     train({"train": {"log_every": 10}}, tmp_path / "run", resume=True)
@@ -234,13 +277,15 @@ def test_processes_without_others_and_without_gpus_are_told(monkeypatch: pytest.
         local(torch.device("cuda"))
 
 
-@pytest.mark.parametrize(("here", "address"), [("2", "127.0.0.1"), ("1", "0.0.0.0")])
+@pytest.mark.parametrize(("here", "address"), [("2", "127.0.0.1"), ("1", "::")])
 def test_other_machines_can_call_process_0(here: str, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a machine knows its own name as a loopback, as Debian's do."""
     for name, value in (("MASTER_ADDR", "127.0.0.1"), ("WORLD_SIZE", "2"), ("LOCAL_WORLD_SIZE", here)):
         monkeypatch.setenv(name, value)
     with lifeline._server() as server:
-        assert server.getsockname()[0] == address
+        assert server.getsockname()[0] in (address, "0.0.0.0" if address == "::" else address)
+        with socket.create_connection(("127.0.0.1", server.getsockname()[1]), timeout=5):
+            pass
 
 
 def test_who_is_refused_a_directory_leaves_it(tmp_path: Path) -> None:

@@ -223,6 +223,8 @@ def _read_progress(folder: Path) -> tuple[Progress, dict[str, str]]:
         if "sha256" in content and content.pop("sha256") != _sum_of_content(content):
             raise ModelError(f"{path} is damaged: it is not as it was written (SHA-256).")
         sums: dict[str, str] = content.pop("files", {})
+        if content.get("ended") and not content.get("unjudged"):  # nor when the last validation was
+            content.setdefault("judged", content["update"])
         return Progress(**content), sums
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path} must tell where a run stands, but is damaged or missing: {error!r}.") from None

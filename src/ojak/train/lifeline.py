@@ -10,7 +10,6 @@ Lines of JSON go along it. torch's own ways of passing values pickle them, or wa
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import platform
@@ -239,17 +238,15 @@ def _listen(size: int, store: Store) -> tuple[str, dict[int, socket.socket]]:
 
 
 def _server() -> socket.socket:
-    """A place to be called at: the address by which the others know this machine, or else all it has. By its own name a
-    machine often knows itself as a loopback, which others cannot call."""
-    address = os.environ.get("MASTER_ADDR", "")
-    elsewhere = os.environ.get("LOCAL_WORLD_SIZE") != os.environ.get("WORLD_SIZE")
-    try:
-        family, *_, place = socket.getaddrinfo(address, None)[0]
-        if elsewhere and ipaddress.ip_address(str(place[0]).partition("%")[0]).is_loopback:
-            address = "::" if family == socket.AF_INET6 else ""
-        return socket.create_server((address, 0), family=family)
-    except OSError:
-        return socket.create_server(("", 0))
+    """A place to be called at: on this machine alone the address that all know, else all that it has, as by its own
+    name a machine often knows itself as a loopback, which others cannot call."""
+    if os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE"):
+        address = os.environ.get("MASTER_ADDR", "")
+        with suppress(OSError):
+            return socket.create_server((address, 0), family=socket.getaddrinfo(address, None)[0][0])
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", 0))
 
 
 def _call(rank: int, store: Store) -> tuple[str, dict[int, socket.socket]]:

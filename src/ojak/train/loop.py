@@ -54,16 +54,15 @@ def _learn(job: Job) -> None:
         judge(job)
         if progress.ended:
             _save(job)
-    if not progress.ended and (why := _limit(job)):
-        progress.ended = why
-        _save(job)
+    if not progress.ended:
+        _end_if_due(job)
     objective = Objective.of_run(job.recipe, job.train.aligned)
     with closing(Working(job.learnt, config, job.processes)) as working:
         while not progress.ended:
             epoch = job.train.epoch(progress.epoch)
             if progress.batch >= len(epoch):  # resumed with larger batches, of which the pass has fewer
                 progress.epoch, progress.batch = progress.epoch + 1, 0
-                progress.ended = _limit(job)
+                _end_if_due(job)
                 continue
             for group in epoch.groups(progress.batch, config.accumulate, job.learnt.device, job.processes.share):
                 # 1. Learn from a group of batches.
@@ -90,9 +89,18 @@ def _learn(job: Job) -> None:
                     raise _interrupted(job)
                 if progress.ended:
                     break
-    if progress.best is None or progress.judged < progress.update:  # the end came before their validation
-        judge(job)
+
+
+def _end_if_due(job: Job) -> None:
+    """Ends a run that is at its limit before any update, and looks at what it has learnt since the last validation."""
+    progress = job.progress
+    progress.ended = _limit(job)
+    if progress.ended:
+        progress.unjudged = progress.best is None or progress.judged < progress.update
         _save(job)
+        if progress.unjudged:
+            judge(job)
+            _save(job)
 
 
 def _limit(job: Job) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ojak import files
-from ojak.config import Recipe, read_recipe, read_toml, write_toml
+from ojak.config import Recipe, TrainConfig, read_recipe, read_toml, write_toml
 from ojak.corpus.prepare import Prepared, prepare, rejoin, reopen
 from ojak.errors import ModelError, OjakError, UseError
 from ojak.model.build import build
@@ -103,15 +103,17 @@ def _train(
         text = card(recipe, progress, found, model.parameter_count(), len(corpus.store))
         files.write(run / "model" / "README.md", text)
 
-    progress, damaged = Progress(data=corpus.fingerprint), list[str]()
+    progress, damaged, keep = Progress(data=corpus.fingerprint), list[str](), False
     progress.group = recipe.train.accumulate * processes.size
     told = _together(recipe.train.accumulate, processes.size, progress.group)
     if begun.saved:
         progress, damaged = _loaded(run, model, optimizer, progress.data, processes)
+        if not progress.budget:  # an earlier version did not tell it
+            progress.asked = progress.budget = read_recipe(read_toml(run / "recipe.toml")).train.batch_tokens
         told = _together(recipe.train.accumulate, processes.size, progress.group)
         progress.group = recipe.train.accumulate * processes.size
         if begun.changed:
-            _change(run, progress, begun.changed, processes)
+            keep = _change(progress, begun.changed, recipe.train)
         elif end := processes.told(_end(run) if processes.leads and progress.ended else None):
             shown.event(end)
             found = Validation(end["nll"], end["bleu"], end["chrf"])
@@ -129,6 +131,8 @@ def _train(
     # in pieces no process could try alone.
     if progress.update and asked in (progress.asked, progress.budget):
         recipe = with_budget(recipe, progress.budget)
+        if asked != progress.budget:
+            smaller = f"train.batch_tokens stays {progress.budget}: more did not fit into memory."
     else:
         if learnt is model:
             recipe, smaller = fit(recipe, data, model, optimizer, processes.size)
@@ -137,7 +141,7 @@ def _train(
     training, dev = data(recipe)
     history: History = Unwritten()
     if processes.leads:
-        _write_down(run, recipe, begun, progress, training)
+        _write_down(run, recipe, begun, progress, training, keep)
         history = History(run, progress.update if begun.saved else -1, shown, progress.unjudged)
     left_out = corpus.left_out + training.skipped + dev.skipped
     try:
@@ -172,12 +176,14 @@ def _train(
     return found
 
 
-def _write_down(run: Path, recipe: Recipe, begun: _Begun, progress: Progress, training: Training) -> None:
-    """Writes into the run's directory what it goes on with, now that nothing of it is refused any more."""
+def _write_down(run: Path, recipe: Recipe, begun: _Begun, progress: Progress, training: Training, keep: bool) -> None:
+    """Writes into the run's directory what it goes on with, now that nothing of it is refused any more; `keep` says
+    that what it has left so far is to be kept."""
+    if keep:
+        more(run, progress.update)
     if begun.saved:
         forget_later(run, progress)
         (run / "model" / "README.md").unlink(missing_ok=True)  # it tells of an end that is one no more
-    if begun.changed:
         checkpoint.save_progress(run, progress)
     # A view that was chosen for a run since (`ojak align --choose`) stays, unless another is to learn.
     if not begun.saved or any(name.startswith("alignment_") for name in begun.changed):
@@ -234,16 +240,18 @@ def _loaded(
     return progress, damaged
 
 
-def _change(run: Path, progress: Progress, changed: Sequence[str], processes: Processes) -> None:
-    """Makes a run ready to go on with other settings of training, of these names."""
+def _change(progress: Progress, changed: Sequence[str], config: TrainConfig) -> bool:
+    """Makes a run ready to go on with other settings of training, of these names. Tells whether what it has left so far
+    is to be kept, and compared at its end with what does best from now on."""
     if "learning_rate" in changed:  # what it was lowered to is not what is wanted now
         progress.slower = 1.0
-    otherwise = progress.best is not None and bool({"metric", "dev_sentences"} & {*changed})
+    otherwise = "metric" in changed or ("dev_sentences" in changed and config.metric != "loss")
     if otherwise:  # the best so far was measured in another way
         progress.best, progress.worse = None, 0
-    if otherwise or progress.ended:  # of a run that had come to its end the user perhaps wants more
-        progress.ended = ""
-        processes.first(lambda: more(run, progress.update))  # at the end compared with what does best from now on
+    ended, progress.ended = bool(progress.ended), ""  # of a run that had come to its end the user perhaps wants more
+    if progress.worse >= config.patience:
+        progress.worse = 0
+    return otherwise or ended
 
 
 def _new(settings: Mapping[str, Any], run: Path, tell: Callable[[str], None]) -> tuple[Prepared, Start | None]:

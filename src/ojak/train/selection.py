@@ -75,10 +75,13 @@ def finish(job: Job) -> Validation:
 
 
 def more(run: Path, update: int) -> None:
-    """Keeps what a run has left at this update, for what more it learns to do better than."""
-    known = any(file.samefile(_model(run)) for file in _left(run)) if _model(run).is_file() else True
-    if not known:  # else it has come to no validation, or has been given back what it had left before
-        files.link(_model(run), run / LEFT / f"{update:08d}.safetensors")
+    """Keeps what a run has left at this update, for what more it learns to do better than. What was kept there before
+    stays: what came after it was dropped, and comes again."""
+    kept = run / LEFT / f"{update:08d}.safetensors"
+    if not _model(run).is_file() or kept.exists():
+        return
+    if not any(file.samefile(_model(run)) for file in _left(run)):  # else it was given back what it had left before
+        files.link(_model(run), kept)
 
 
 def forget_later(run: Path, progress: Progress) -> None:
