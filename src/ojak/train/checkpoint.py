@@ -132,7 +132,8 @@ def tidy(run: Path) -> None:
     for old in found:
         if old not in kept:
             shutil.rmtree(old, ignore_errors=True)
-    for folder in (run, run / "model", run / "state", run / "state" / "average", run / "state" / "left"):
+    state = run / "state"
+    for folder in (run, run / "model", state, state / "average", state / "left", *kept):
         files.tidy(folder)
 
 
