@@ -144,7 +144,8 @@ def korean_best() -> list[str]:
     lines += [
         "All pairs of `enko_talk`, `enko_chat`, `enko_lecture` and `enko_docs`, learnt from with one thread for each",
         "direction: by `ojak` in less than an hour ([best.toml](../recipes/korean/best.toml) over",
-        "[base.toml](../recipes/korean/base.toml)), by `longer` in two ([longer.toml](../recipes/korean/longer.toml)).",
+        "[base.toml](../recipes/korean/base.toml)), by `longer` in two ([longer.toml](../recipes/korean/longer.toml)"
+        + (")." if any(name.startswith("longer") for name in found) else f"; {MISSING})."),
         "`large` is for a GPU ([large.toml](../recipes/korean/large.toml)); its minutes are of a GPU that trained",
         "17 models at a time. Beam 4. The last four sets are of other kinds of text than any that was learnt from.",
         "",
