@@ -4,7 +4,8 @@
 
 Peers are looked for in the folder OJAK_PEERS, an environment each (benchmarks/peers/README.md tells how to make them);
 those that are not there are left out. A round runs every contender once, on two threads, so that what the machine does
-beside it falls on all alike; the table gives the medians. Writes benchmarks/results/training.json.
+beside it falls on all alike; the table gives the medians. Writes benchmarks/results/training-PROCESSOR.json, where the
+processor is named by what it multiplies bf16 with: avx512_bf16, amx_bf16, or plain.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ CONTENDERS: dict[str, tuple[str, str, list[str], bool]] = {
     "transformer/torch.nn.Transformer bf16, tuned": ("", "torch_transformer.py", ["--bf16", "--medium"], True),
     "transformer/Hugging Face Marian": ("hf", "hf_marian.py", [], False),
     "transformer/Hugging Face Marian, tuned": ("hf", "hf_marian.py", ["--medium"], True),
+    "transformer/Eole": ("eole", "command_line.py", ["eole", "transformer"], False),
+    "transformer/Eole, tuned": ("eole", "command_line.py", ["eole", "transformer", "--medium"], True),
     "transformer/JoeyNMT": ("joeynmt", "command_line.py", ["joeynmt", "transformer"], False),
     "transformer/OpenNMT-py": ("onmt", "command_line.py", ["opennmt", "transformer"], False),
     "recurrent/ojak LSTM bf16": ("", "ojak_training.py", [*LSTM, "train.precision=bf16"], False),
@@ -69,6 +72,8 @@ CONTENDERS: dict[str, tuple[str, str, list[str], bool]] = {
     "recurrent/JoeyNMT LSTM": ("joeynmt", "command_line.py", ["joeynmt", "lstm"], False),
     "recurrent/OpenNMT-py LSTM": ("onmt", "command_line.py", ["opennmt", "lstm"], False),
 }
+PROCESSORS = ("amx_bf16", "avx512_bf16", "plain")
+"""from the fastest; a processor is the first of these that it has"""
 
 
 def once(name: str, seconds: float) -> dict[str, Any] | None:
@@ -147,11 +152,13 @@ def main() -> None:
     after = ceilings()
     import torch
 
+    of = machine()
+    processor = next((one for one in PROCESSORS if one in of), PROCESSORS[-1])
     keep(
-        "training",
+        f"training-{processor}",
         {
             "command": f"python benchmarks/training.py --rounds {asked.rounds} --seconds {asked.seconds:g}",
-            "machine": machine(),
+            "machine": of,
             "threads": int(THREADS),
             "rounds": asked.rounds,
             "seconds": asked.seconds,

@@ -144,17 +144,22 @@ def korean_best() -> list[str]:
     lines += [
         "All pairs of `enko_talk`, `enko_chat`, `enko_lecture` and `enko_docs`, learnt from with one thread for each",
         "direction: by `ojak` in less than an hour ([best.toml](../recipes/korean/best.toml) over",
-        "[base.toml](../recipes/korean/base.toml)), by `longer` in two ([longer.toml](../recipes/korean/longer.toml)"
-        + (")." if any(name.startswith("longer") for name in found) else f"; {MISSING})."),
+        "[base.toml](../recipes/korean/base.toml)), by `longer` in at most two",
+        "([longer.toml](../recipes/korean/longer.toml)). `ojak` and `longer` did not learn on the same processor, as",
+        "stands under the tables: compare the minutes of each with its peer's alone.",
         "`large` is for a GPU ([large.toml](../recipes/korean/large.toml)); its minutes are of a GPU that trained",
         "17 models at a time. Beam 4. The last four sets are of other kinds of text than any that was learnt from.",
         "",
-        "`hf` is Hugging Face's MarianMTModel of the size of `ojak`, learning from the same pairs for the same time in",
-        "a plain loop, in fp32 (coarser products and autocast were slower here), with a highest rate of 1e-3 and the",
-        "weights of the last step; its minutes are the processor's. Updates en-ko and ko-en: "
+        "`hf` and `hf-longer` are Hugging Face's MarianMTModel of the size of `ojak` and of `longer`, each learning",
+        "from the same pairs for the same time on the same kind of processor, in a plain loop, with a highest rate of",
+        "1e-3 and the weights of the last step; their minutes are the processor's. Each learnt in that precision which",
+        "was the quickest there of fp32, fp32 with coarser products and bf16 by autocast: "
+        + ", ".join(f"{name} in {its.get('precision', 'fp32')}" for name, its in found.items() if name[:2] == "hf")
+        + ". Updates en-ko and ko-en: "
         + "; ".join(
             f"{system} {' and '.join(updates.get(f'{system}-{one}', MISSING) for one in directions)}"
-            for system in ("ojak", "hf")
+            for pair in best_benchmark.PEERS.items()
+            for system in reversed(pair)
         )
         + ".",
         "",

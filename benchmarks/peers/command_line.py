@@ -1,9 +1,10 @@
-"""Peers that are trained from their own command line: JoeyNMT and OpenNMT-py, Transformer or LSTM with attention.
+"""Peers that are trained from their own command line: JoeyNMT and OpenNMT-py, Transformer or LSTM with attention, and
+Eole's Transformer.
 
-python command_line.py joeynmt|opennmt transformer|lstm [--seconds 20]
+python command_line.py joeynmt|opennmt|eole transformer|lstm [--medium] [--seconds 20]
 
 Writes the work as text and the peer's configuration to a temporary folder, starts the peer, reads target tokens a
-second from its log, and stops it.
+second from its log, and stops it. Medium sets the precision of torch's fp32 products before the peer begins.
 """
 
 from __future__ import annotations
@@ -117,6 +118,52 @@ global_attention: general
 input_feed: 1
 """,
 }
+EOLE = """
+src_vocab: {folder}/onmt.txt
+tgt_vocab: {folder}/onmt.txt
+share_vocab: true
+src_vocab_size: 8000
+tgt_vocab_size: 8000
+n_sample: 0
+report_every: 5
+seed: 1
+data:
+  corpus_1: {{path_src: {folder}/train.src, path_tgt: {folder}/train.trg, transforms: []}}
+training:
+  model_path: {folder}/model
+  world_size: 1
+  gpu_ranks: []
+  compute_dtype: fp32
+  bucket_size: 29000
+  num_workers: 0
+  batch_type: tokens
+  batch_size: 4096
+  normalization: tokens
+  accum_count: [1]
+  accum_steps: [0]
+  optim: adam
+  adam_beta2: 0.98
+  learning_rate: 0.0001
+  label_smoothing: 0.1
+  dropout: [0.1]
+  attention_dropout: [0.1]
+  dropout_steps: [0]
+  param_init_method: xavier_uniform
+  max_grad_norm: 0
+  save_checkpoint_steps: 1000000
+  train_steps: 1000000
+model:
+  architecture: transformer
+  layers: 3
+  heads: 4
+  hidden_size: 256
+  transformer_ff: 1024
+  share_embeddings: true
+  share_decoder_embeddings: true
+  embeddings: {{word_vec_size: 256, position_encoding_type: SinusoidalInterleaved}}
+"""
+TUNED = "import torch\n\ntorch.set_float32_matmul_precision('medium')\n"
+"""what Python runs before the peer"""
 
 
 def write(folder: Path) -> None:
@@ -138,21 +185,30 @@ def command(peer: str, kind: str, folder: Path) -> tuple[list[str], str]:
         model = JOEY_LSTM if kind == "lstm" else JOEY_TRANSFORMER.format(sizes=JOEY_SIZES)
         written.write_text(JOEY.format(folder=folder) + model)
         return [sys.executable, "-m", "joeynmt", "train", str(written), "-t"], r"Tokens per Sec:\s+([\d.]+)"
+    programs, pattern = Path(sys.executable).parent, r"[\d.]+/\s*([\d.]+) tok/s"
+    if peer == "eole":
+        written.write_text(EOLE.format(folder=folder))
+        return [sys.executable, str(programs / "eole"), "train", "-config", str(written)], pattern
     written.write_text(OPENNMT.format(folder=folder) + OPENNMT_MODELS[kind])
-    script = str(Path(sys.executable).parent / "onmt_train")
-    return [sys.executable, script, "-config", str(written)], r"[\d.]+/\s*([\d.]+) tok/s"
+    return [sys.executable, str(programs / "onmt_train"), "-config", str(written)], pattern
 
 
 def main() -> None:
     options = argparse.ArgumentParser()
-    options.add_argument("peer", choices=["joeynmt", "opennmt"])
+    options.add_argument("peer", choices=["joeynmt", "opennmt", "eole"])
     options.add_argument("kind", choices=["transformer", "lstm"])
+    options.add_argument("--medium", action="store_true")
     options.add_argument("--seconds", type=float, default=20)
     asked = options.parse_args()
+    if asked.peer == "eole" and asked.kind == "lstm":
+        options.error("Eole is measured with its transformer alone")
     with tempfile.TemporaryDirectory() as name:
         write(Path(name))
         words, pattern = command(asked.peer, asked.kind, Path(name))
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
+        if asked.medium:
+            (Path(name) / "sitecustomize.py").write_text(TUNED)
+            environment["PYTHONPATH"] = name
         process = subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
         )

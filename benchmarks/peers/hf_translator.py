@@ -1,19 +1,22 @@
 """Hugging Face's MarianMTModel as a user of the library would make a translator of it: a SentencePiece vocabulary, a
 plain loop for so many minutes, `generate`.
 
-python hf_translator.py TRAIN DEV FOLDER --minutes 60 [--threads 1] [--seed 1] [--test FILE …]
+python hf_translator.py TRAIN DEV FOLDER --minutes 60 [--width 128] [--heads 4] [--inner 512] [--layers 4 4]
+    [--dropout 0.1] [--threads 1] [--seed 1] [--test FILE …]
 
 Files are of pairs, tab-separated. Minutes are those of the loop's own thread, so other work on the machine takes none
-of them. Products are torch's own in fp32: with sentences of many lengths, precision medium
-and bf16 by autocast were slower (1,363 and 2,068 tokens a second of one Zen 4 core, beside 2,358). The rate rises, and
-falls by a cosine with the minutes; the weights are those of the last step. Writes FOLDER/NAME.txt with the translations
-of each test file, beam 4, and prints as JSON what was done.
+of them. Before they begin, each precision is tried for some updates, and the quickest one taken: fp32, fp32 with
+coarser products (medium), or bf16 by autocast. The rate rises, and falls by a cosine with the minutes; the weights are
+those of the last step. Writes FOLDER/NAME.txt with the translations of each test file, beam 4, and prints as JSON what
+was done.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import io
+import itertools
 import json
 import math
 import time
@@ -29,6 +32,8 @@ from work import BOS, EOS, PAD, UNK
 
 VOCABULARY, BATCH, RATE, WARM = 8000, 2048, 1e-3, 0.05
 """words, tokens of a batch, the highest rate, and the share of the time in which it rises"""
+PRECISIONS, TRIES = ("fp32", "medium", "bf16"), 40
+"""what is tried, and for how many updates each"""
 
 
 def read(path: Path) -> list[tuple[str, str]]:
@@ -42,9 +47,43 @@ def read(path: Path) -> list[tuple[str, str]]:
 def loss(model: MarianMTModel, batch: work.Sentences, smoothing: float) -> tuple[Tensor, int]:
     """The summed loss of a batch, and its tokens."""
     source, target, tokens = work.padded(batch)
-    said, true = hf_marian.logits(model, source, target[:, :-1]).flatten(0, 1), target[:, 1:].flatten()
+    said, true = hf_marian.logits(model, source, target[:, :-1]).float().flatten(0, 1), target[:, 1:].flatten()
     found = nn.functional.cross_entropy(said, true, ignore_index=PAD, label_smoothing=smoothing, reduction="sum")
     return found, tokens
+
+
+class Learner:
+    """The loop's update of a model, in a precision."""
+
+    def __init__(self, model: MarianMTModel, precision: str) -> None:
+        self.model, self.precision = model.train(), precision
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=RATE, betas=(0.9, 0.98), fused=True)
+
+    def learn(self, batch: work.Sentences, rate: float) -> tuple[float, int]:
+        """The loss of a token, and the tokens."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        torch.set_float32_matmul_precision("medium" if self.precision == "medium" else "highest")
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bf16"):
+            measured, count = loss(self.model, batch, 0.1)
+        self.optimizer.zero_grad()
+        (measured / count).backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        return float(measured.detach()) / count, count
+
+
+def tried(model: MarianMTModel, batches: list[work.Sentences]) -> dict[str, float]:
+    """Tokens a second with each precision. They take turns, batch after batch, after a first batch that warms up."""
+    learners = [Learner(copy.deepcopy(model), precision) for precision in PRECISIONS]
+    spent, tokens = dict.fromkeys(PRECISIONS, 0.0), 0
+    for place, batch in enumerate(batches):
+        for learner in learners:
+            begun = time.thread_time()
+            _, count = learner.learn(batch, RATE * WARM)
+            spent[learner.precision] += (time.thread_time() - begun) if place else 0.0
+        tokens += count if place else 0
+    return {precision: tokens / seconds for precision, seconds in spent.items()}
 
 
 def main() -> None:
@@ -53,6 +92,11 @@ def main() -> None:
     options.add_argument("dev", type=Path)
     options.add_argument("folder", type=Path)
     options.add_argument("--minutes", type=float, required=True)
+    options.add_argument("--width", type=int, default=128)
+    options.add_argument("--heads", type=int, default=4)
+    options.add_argument("--inner", type=int, default=512)
+    options.add_argument("--layers", type=int, nargs=2, default=[4, 4])
+    options.add_argument("--dropout", type=float, default=0.1)
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--test", type=Path, nargs="*", default=[])
@@ -77,22 +121,20 @@ def main() -> None:
     def ids(of: list[tuple[str, str]]) -> work.Sentences:
         return [(pieces.encode(source)[:200], pieces.encode(target)[:200]) for source, target in of]
 
-    model = hf_marian.make(VOCABULARY, (4, 4), 0.1, 512, width=128, inner=512)
-    optimizer = torch.optim.Adam(model.parameters(), lr=RATE, betas=(0.9, 0.98), fused=True)
-    stream, whole = work.batches(ids(pairs), asked.seed, BATCH), 60 * asked.minutes
+    layers = (asked.layers[0], asked.layers[1])
+    model = hf_marian.make(VOCABULARY, layers, asked.dropout, 512, asked.width, asked.heads, asked.inner)
+    rows = ids(pairs)
+    speeds = tried(model, list(itertools.islice(work.batches(rows, asked.seed, BATCH), 1 + TRIES)))
+    print("tokens a second:", ", ".join(f"{name} {speed:,.0f}" for name, speed in speeds.items()), flush=True)
+    learner = Learner(model, max(speeds, key=lambda precision: speeds[precision]))
+    stream, whole = work.batches(rows, asked.seed, BATCH), 60 * asked.minutes
     begun, updates, tokens = time.thread_time(), 0, 0
     while (spent := (time.thread_time() - begun) / whole) < 1:
         rate = RATE * (spent / WARM if spent < WARM else (1 + math.cos(math.pi * (spent - WARM) / (1 - WARM))) / 2)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        measured, count = loss(model.train(), next(stream), 0.1)
-        optimizer.zero_grad()
-        (measured / count).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        mean, count = learner.learn(next(stream), rate)
         updates, tokens = updates + 1, tokens + count
         if updates % 100 == 0:
-            print(f"update {updates}, {spent:.0%}: loss {float(measured.detach()) / count:.3f}", flush=True)
+            print(f"update {updates}, {spent:.0%}: loss {mean:.3f}", flush=True)
     with torch.inference_mode():
         some = ids(read(asked.dev)[:800])
         parts = [loss(model.eval(), some[first : first + 32], 0.0) for first in range(0, len(some), 32)]
@@ -117,6 +159,7 @@ def main() -> None:
         json.dumps(
             {
                 "minutes": asked.minutes,
+                "precision": learner.precision,
                 "updates": updates,
                 "tokens_per_second": tokens / whole,
                 "parameters": sum(weight.numel() for weight in model.parameters()),
