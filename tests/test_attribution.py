@@ -22,6 +22,7 @@ from ojak.errors import UseError
 from ojak.maps import Map
 from ojak.model.build import build
 from ojak.model.ensemble import Ensemble
+from ojak.model.fused import states
 from ojak.model.seam import Seq2Seq
 from ojak.result import Translation
 from ojak.text.vocabulary import EOS, PAD
@@ -85,7 +86,8 @@ def test_transformed_vectors_add_up_to_what_attention_gives(name: str) -> None:
     model, one = make(name), pair()
     given_out: list[torch.Tensor] = []
     hooks = [
-        layer.cross.register_forward_hook(lambda _m, _i, out: given_out.append(out[0][0])) for layer in model.decoder
+        layer.cross.register_forward_hook(lambda _m, _i, out: given_out.append(states(out[0], one.target_in.shape)[0]))
+        for layer in model.decoder
     ]
     state = model.start(model.encode(one.source))
     vectors = model.transformed(state)[0]

@@ -49,8 +49,27 @@ def test_attention(length: int, causal: bool) -> None:
     if causal:
         keep = torch.ones(length, length, dtype=torch.bool).tril()
     plain, _ = attend(query @ keys.transpose(2, 3) * 2**-0.5, keep, values)
-    torch.testing.assert_close(fused.attend(query, keys, values, keep), plain.transpose(1, 2).flatten(2))
+    context = fused.attend(query, keys, values, keep)
+    shape = 2, query.shape[2]
+    torch.testing.assert_close(fused.states(context, shape), plain.transpose(1, 2).flatten(2))
+    assert len(context) == 16 * -(-2 * query.shape[2] // 16)
+    assert not context[2 * query.shape[2] :].any()
     assert torch.autograd.gradcheck(lambda *parts: fused.attend(*parts, keep), (query, keys, values))
+
+
+def test_rows_are_of_few_numbers() -> None:
+    """oneDNN prepares itself for each, and what is added is work."""
+    numbers = set()
+    for count in range(1024, 2048):
+        states = torch.ones(1, count, 1)
+        rows = fused.rows(states)
+        numbers.add(len(rows))
+        assert len(rows) < 9 / 8 * count
+        assert rows.sum() == count
+        assert torch.equal(fused.states(rows, (1, count)), states)
+    assert len(numbers) <= 9
+    with torch.no_grad():
+        assert len(fused.rows(torch.ones(3, 5, 1))) == 15
 
 
 def test_rotation() -> None:

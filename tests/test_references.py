@@ -19,6 +19,8 @@ from ojak.model.build import build
 from ojak.model.cell import Cell, Hidden
 from ojak.model.dropout import Masks
 from ojak.model.embedding import embeddings, output_layer
+from ojak.model.fused import rows as as_rows
+from ojak.model.fused import states as as_states
 from ojak.model.transformer import FeedForward, rotate, sinusoid
 from ojak.search.forced import score
 from ojak.text.vocabulary import PAD
@@ -65,13 +67,19 @@ def test_multi_head_is_that_of_torch(masked: str, heads: int) -> None:
         query, source, source, key_padding_mask=padding, attn_mask=future, average_attn_weights=False
     )
     keep = ~padding[:, None, None] if future is None else ~future
-    parts = ours.split(ours.query(query)), ours.split(ours.key(source)), ours.split(ours.value(source))
-    found, weights = ours(*parts, keep, True)
+    asked, told = as_rows(query), as_rows(source)
+    parts = (
+        ours.split(layer(states), shape.shape[:2])
+        for layer, states, shape in ((ours.query, asked, query), (ours.key, told, source), (ours.value, told, source))
+    )
+    query_heads, keys, values = parts
+    found, weights = ours(query_heads, keys, values, keep, True)
+    found = as_states(found, query.shape[:2])
     close(found, expected)
     close(weights, expected_weights)
-    unasked, none = ours(*parts, keep, False)
+    unasked, none = ours(query_heads, keys, values, keep, False)
     assert none is None
-    close(unasked, expected)
+    close(as_states(unasked, query.shape[:2]), expected)
     close(*(torch.autograd.grad(out.square().sum(), query, retain_graph=True)[0] for out in (found, expected)))
 
 

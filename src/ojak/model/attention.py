@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -117,14 +117,16 @@ class MultiHead(nn.Module):
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
-    def split(self, states: Tensor) -> Tensor:
-        """(N,T,D) → (N,H,T,d)"""
+    def split(self, rows: Tensor, shape: Sequence[int]) -> Tensor:
+        """Rows (M,D), of states of this shape (N,T), → (N,H,T,d)"""
+        states = fused.states(rows, shape)
         return states.view(*states.shape[:2], self.heads, -1).transpose(1, 2)
 
     def forward(
         self, query: Tensor, keys: Tensor, values: Tensor, keep: Tensor, weigh: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """Output (N,T,D), and the weights (N,H,T,S) if `weigh`, of queries (N,H,T,d) over keys and values (N,H,S,d).
+        """Output as rows (M,D), and the weights (N,H,T,S) if `weigh`, of queries (N,H,T,d) over keys and values
+        (N,H,S,d).
 
         `keep` broadcasts to (N,H,T,S). Unless the weights are asked for, a faster way to the same is taken where there
         is one: on a GPU torch's kernel, in training on a CPU (where that one is slow) `fused.attend`.
@@ -132,13 +134,14 @@ class MultiHead(nn.Module):
         weights = None
         if query.is_cuda and not weigh:
             with sdpa_kernel(_KERNELS):
-                context = F.scaled_dot_product_attention(query, keys, values, attn_mask=keep).transpose(1, 2).flatten(2)
+                read = F.scaled_dot_product_attention(query, keys, values, attn_mask=keep)
+            context = fused.rows(read.transpose(1, 2).flatten(2))
         elif fused.serves(query) and not weigh:
             context = fused.attend(query, keys, values, keep)
         else:
             scores = query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5
-            context, weights = attend(scores, keep, values)
-            context = context.transpose(1, 2).flatten(2)
+            read, weights = attend(scores, keep, values)
+            context = fused.rows(read.transpose(1, 2).flatten(2))
         merged: Tensor = self.out(context)
         return merged, weights
 

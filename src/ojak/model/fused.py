@@ -2,13 +2,19 @@
 
 There every pass over the activations costs about as much as a small matrix product, so these do with as few passes as
 they can: what `FeedForward` and `MultiHead` say plainly, and are tested against. Rotation is of use on a GPU as well.
+
+For every shape of product that it meets anew oneDNN writes itself a program, which takes ten times as long as the
+product, and hardly two batches have the same number of tokens. So the states go through the layers as rows, to which
+rows of zeros are added up to a round number; attention leaves them out, and no gradient comes from them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ojak.model.dropout import Masks
@@ -23,6 +29,24 @@ _LANES = 16
 def serves(states: Tensor) -> bool:
     """Whether to take these ways: for a gradient, on a CPU."""
     return torch.is_grad_enabled() and states.device.type == "cpu"
+
+
+def round_up(count: int) -> int:
+    """The next round number of rows: less than an eighth above, so that small batches stay small."""
+    step = max(16, 1 << count.bit_length() >> 4)
+    return -(-count // step) * step
+
+
+def rows(states: Tensor) -> Tensor:
+    """States (N,T,D) as rows (M,D), a round number of them if these ways serve."""
+    flat = states.flatten(0, 1)
+    return F.pad(flat, (0, 0, 0, round_up(len(flat)) - len(flat))) if serves(states) else flat
+
+
+def states(rows: Tensor, shape: Sequence[int]) -> Tensor:
+    """Rows (M,D) as the states (N,T,D) of this shape (N,T) that they were made of."""
+    count, length = shape
+    return (rows if len(rows) == count * length else rows[: count * length]).view(count, length, -1)
 
 
 def linear(states: Tensor, weight: Tensor, bias: Tensor, activation: str = "none") -> Tensor:
@@ -87,30 +111,35 @@ def feed_forward(states: Tensor, inner: Any, outer: Any, masks: Masks) -> Tensor
 
 
 class _Attend(torch.autograd.Function):
-    """softmax(q kᵀ · scale + bias) v, each (N,H,T or S,d), with `bias` (N or 1,1,T or 1,S)."""
+    """softmax(q kᵀ · scale + bias) v, each (N,H,T or S,d), with `bias` (N or 1,1,T or 1,S), as `rows` (M,D)."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
-        rows, heads, length, width = query.shape
+        count, heads, length, width = query.shape
         padded = bias.shape[-1]
         ctx.real = keys.shape[2]
         query, keys, values = _rows(query, length), _rows(keys, padded), _rows(values, padded)
         scale = width**-0.5
-        scores = torch.bmm(query, keys.transpose(1, 2)).view(rows, heads, length, padded)
+        scores = torch.bmm(query, keys.transpose(1, 2)).view(count, heads, length, padded)
         exact = torch.add(bias, scores, alpha=scale).softmax(-1).view(-1, length, padded)
         weights = exact.to(query.dtype)
         ctx.scale = scale
         ctx.save_for_backward(query, keys, values, weights)
-        ctx.shape = rows, heads
-        merged = torch.bmm(weights, values).view(rows, heads, length, width).transpose(1, 2)
-        return merged.reshape(rows, length, heads * width)
+        ctx.shape = count, heads
+        merged = torch.bmm(weights, values).view(count, heads, length, width).transpose(1, 2)
+        real = count * length
+        context = merged.new_empty(round_up(real), heads * width)
+        context[:real].view(merged.shape).copy_(merged)
+        context[real:].zero_()
+        return context
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         query, keys, values, weights = ctx.saved_tensors
-        rows, heads = ctx.shape
+        count, heads = ctx.shape
         _, length, width = query.shape
-        gradient = _rows(gradients[0].view(rows, length, heads, width).transpose(1, 2), length)
+        gradient = gradients[0][: count * length].view(count, length, heads, width)
+        gradient = _rows(gradient.transpose(1, 2), length)
         of_weights = torch.bmm(gradient, values.transpose(1, 2))
         exact = weights.float() if weights.dtype == torch.bfloat16 else weights
         of_scores = torch._softmax_backward_data(of_weights.to(exact.dtype), exact, -1, exact.dtype)
@@ -120,13 +149,13 @@ class _Attend(torch.autograd.Function):
             torch.bmm(of_scores.transpose(1, 2), query),
             torch.bmm(weights.transpose(1, 2), gradient),
         )
-        of_query, of_keys, of_values = (part.view(rows, heads, -1, width) for part in found)
+        of_query, of_keys, of_values = (part.view(count, heads, -1, width) for part in found)
         real = ctx.real
         return of_query, of_keys[:, :, :real], of_values[:, :, :real], None
 
 
 def attend(query: Tensor, keys: Tensor, values: Tensor, keep: Tensor) -> Tensor:
-    """The context (N,T,D) of queries (N,H,T,d) over keys and values (N,H,S,d), by scaled dot attention.
+    """The context, as `rows` (M,D), of queries (N,H,T,d) over keys and values (N,H,S,d), by scaled dot attention.
 
     `keep` broadcasts to (N,H,T,S). Scores of bf16 become weights in fp32.
     """

@@ -95,6 +95,7 @@ class Layer(nn.Module):
     def forward(
         self,
         states: Tensor,
+        shape: Sequence[int],
         masks: Masks,
         keep: Tensor,
         past: KeysValues | None,
@@ -105,14 +106,16 @@ class Layer(nn.Module):
         weigh_own: bool,
         head: int | None = None,
     ) -> tuple[Tensor, KeysValues, Tensor | None, Tensor | None]:
-        """New states (N,T,D), the keys and values so far, the weights over the source: (N,H,T,S) if `weigh`,
-        (N,1,T,S) where one `head` is named; and those over the own side (N,H,T,T) if `weigh_own`.
+        """New states, the keys and values so far, the weights over the source: (N,H,T,S) if `weigh`, (N,1,T,S) where
+        one `head` is named; and those over the own side (N,H,T,T) if `weigh_own`.
+
+        States are rows (M,D), as `fused.rows` makes them of those (N,T,D) whose `shape` is (N,T).
 
         `angles` (T,d) turn queries and keys, where positions are told so.
         """
         own = self.own
         normed = self._enter(0, states)
-        query, keys, values = own.split(own.query(normed)), own.split(own.key(normed)), own.split(own.value(normed))
+        query, keys, values = (own.split(part(normed), shape) for part in (own.query, own.key, own.value))
         if angles is not None:
             query, keys = rotate(query, angles), rotate(keys, angles)
         if past is not None and past[0].shape[2]:
@@ -122,7 +125,7 @@ class Layer(nn.Module):
 
         weights = None
         if self.cross is not None and source is not None and source_keep is not None:
-            query = self.cross.split(self.cross.query(self._enter(1, states)))
+            query = self.cross.split(self.cross.query(self._enter(1, states)), shape)
             seen, every = self.cross(query, *source, source_keep, weigh)
             if weigh:
                 weights = every
@@ -175,22 +178,24 @@ class Transformer(Seq2Seq):
         keep = source != PAD
         masks = self._masks(source)
         words, angles = self._place(self.look_up(source, 0), 0)
-        states = masks.drop(words)
-        seen = []
+        rows, seen = fused.rows(masks.drop(words)), []
         for layer in self.encoder:
-            states, _, _, own = layer(states, masks, keep[:, None, None], None, angles, None, None, False, weigh_own)
+            rows, _, _, own = layer(
+                rows, source.shape, masks, keep[:, None, None], None, angles, None, None, False, weigh_own
+            )
             seen.append(own)
-        states = self.encoder_norm(states)
+        states = fused.states(self.encoder_norm(rows), source.shape)
         real = keep.unsqueeze(2)
         summary = (states * real).sum(1) / real.sum(1)
         return Memory(states, keep, summary), seen
 
     def start(self, memory: Memory) -> TransformerState:
-        source, target = [], []
+        source, target, shape = [], [], memory.states.shape[:2]
+        rows = fused.rows(memory.states)
         for layer in self.decoder:
             cross = layer.cross
             assert cross is not None
-            keys, values = cross.split(cross.key(memory.states)), cross.split(cross.value(memory.states))
+            keys, values = cross.split(cross.key(rows), shape), cross.split(cross.value(rows), shape)
             source.append((keys, values))
             target.append((keys[:, :, :0], values[:, :, :0]))
         return TransformerState(memory.keep, tuple(source), tuple(target), 0)
@@ -206,7 +211,7 @@ class Transformer(Seq2Seq):
         length, position = tokens.shape[1], state.position
         masks = self._masks(tokens)
         words, angles = self._place(self.look_up(tokens, 1), position)
-        states = masks.drop(words)
+        rows = fused.rows(masks.drop(words))
         places = torch.arange(position + length, device=tokens.device)
         keep = places <= places[position:].unsqueeze(1)  # (T, so far): each token sees itself and those before it
         source_keep = state.keep[:, None, None]
@@ -214,8 +219,8 @@ class Transformer(Seq2Seq):
         target, seen, seen_own = [], [], []
         for number, (layer, past, source) in enumerate(zip(self.decoder, state.target, state.source, strict=True)):
             head = named[1] if named and named[0] == number else None
-            states, said, weights, own = layer(
-                states, masks, keep, past, angles, source, source_keep, attend is True, weigh_own, head
+            rows, said, weights, own = layer(
+                rows, tokens.shape, masks, keep, past, angles, source, source_keep, attend is True, weigh_own, head
             )
             target.append(said)
             seen_own.append(own)
@@ -223,7 +228,7 @@ class Transformer(Seq2Seq):
                 seen.append(weights)
         attention = torch.cat(seen, 1).transpose(1, 2) if attend else None  # (N,K,T,S) → (N,T,K,S)
         after = TransformerState(state.keep, state.source, tuple(target), position + length)
-        return Decoded(self.decoder_norm(states), attention), after, seen_own
+        return Decoded(fused.states(self.decoder_norm(rows), tokens.shape), attention), after, seen_own
 
     def self_attention(self, source: Tensor, target_in: Tensor) -> tuple[Tensor, Tensor]:
         """The weights by which tokens read those of their own side, with teacher forcing: in the encoder (B,L,H,S,S),
@@ -263,4 +268,4 @@ class Transformer(Seq2Seq):
 
     def _masks(self, tokens: Tensor) -> Masks:
         widest = max(self.config.width, self.config.feed_forward)
-        return Masks(self.config.dropout if self.training else 0.0, tokens.numel() * widest)
+        return Masks(self.config.dropout if self.training else 0.0, fused.round_up(tokens.numel()) * widest)
