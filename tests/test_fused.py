@@ -42,7 +42,9 @@ def test_feed_forward(rate: float) -> None:
 
 @pytest.mark.parametrize("length", [1, 5, 16, 17])
 @pytest.mark.parametrize("causal", [False, True])
-def test_attention(length: int, causal: bool) -> None:
+@pytest.mark.parametrize("rounded", [False, True])
+def test_attention(length: int, causal: bool, rounded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "ROUNDED", {torch.float64} if rounded else set())
     query, keys, values = drawn(2, 3, length if causal else 4, 2), drawn(2, 3, length, 2), drawn(2, 3, length, 2)
     keep = torch.ones(2, 1, 1, length, dtype=torch.bool)
     keep[1, ..., 1 + length // 2 :] = False
@@ -52,13 +54,31 @@ def test_attention(length: int, causal: bool) -> None:
     context = fused.attend(query, keys, values, keep)
     shape = 2, query.shape[2]
     torch.testing.assert_close(fused.states(context, shape), plain.transpose(1, 2).flatten(2))
-    assert len(context) == 16 * -(-2 * query.shape[2] // 16)
+    assert len(context) == (16 * -(-2 * query.shape[2] // 16) if rounded else 2 * query.shape[2])
     assert not context[2 * query.shape[2] :].any()
     assert torch.autograd.gradcheck(lambda *parts: fused.attend(*parts, keep), (query, keys, values))
 
 
-def test_rows_are_of_few_numbers() -> None:
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_added_rows_change_nothing(norm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what the model says nor its gradients."""
+    config = TransformerConfig(width=8, heads=2, feed_forward=8, norm=norm, dropout=0.0)
+    torch.manual_seed(1)
+    model = build(config, 9, 9, True).double()
+    source, target = torch.tensor([[4, 5, 6, 3], [7, 3, 0, 0]]), torch.tensor([[2, 4, 5], [2, 8, 0]])
+    found = []
+    for types in (set(), {torch.float64}):
+        monkeypatch.setattr(fused, "ROUNDED", types)
+        assert len(fused.rows(torch.zeros(2, 4, 8, dtype=torch.float64))) == (16 if types else 8)
+        said = model(source, target).states
+        found.append([said, *torch.autograd.grad(said.square().sum(), model.encoder.parameters())])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_rows_are_of_few_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """oneDNN prepares itself for each, and what is added is work."""
+    monkeypatch.setattr(fused, "ROUNDED", {torch.float32})
     numbers = set()
     for count in range(1024, 2048):
         states = torch.ones(1, count, 1)

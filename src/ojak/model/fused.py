@@ -4,8 +4,9 @@ There every pass over the activations costs about as much as a small matrix prod
 they can: what `FeedForward` and `MultiHead` say plainly, and are tested against. Rotation is of use on a GPU as well.
 
 For every shape of product that it meets anew oneDNN writes itself a program, which takes ten times as long as the
-product, and hardly two batches have the same number of tokens. So the states go through the layers as rows, to which
-rows of zeros are added up to a round number; attention leaves them out, and no gradient comes from them.
+product where AMX multiplies, and hardly two batches have the same number of tokens. So the states go through the layers
+as rows, to which rows of zeros are added there up to a round number; attention leaves them out, and no gradient comes
+from them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from ojak.model.dropout import Masks
 # Not in every build of torch, and not promised to stay.
 _POINTWISE = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
+ROUNDED = frozenset({torch.bfloat16} if torch.cpu._is_amx_tile_supported() else ())
+"""The types of states that are worth the rows that are added: where products are slower, these would cost more than the
+programs."""
+
 _LANES = 16
 """Rows of scores are padded to a multiple of this, which the vectorised softmax needs to be fast."""
 
@@ -31,16 +36,17 @@ def serves(states: Tensor) -> bool:
     return torch.is_grad_enabled() and states.device.type == "cpu"
 
 
-def round_up(count: int) -> int:
-    """The next round number of rows: less than an eighth above, so that small batches stay small."""
-    step = max(16, 1 << count.bit_length() >> 4)
+def round_up(count: int, dtype: torch.dtype) -> int:
+    """How many rows so many of this type become: where they are rounded, less than an eighth more."""
+    step = max(16, 1 << count.bit_length() >> 4) if dtype in ROUNDED else 1
     return -(-count // step) * step
 
 
 def rows(states: Tensor) -> Tensor:
     """States (N,T,D) as rows (M,D), a round number of them if these ways serve."""
     flat = states.flatten(0, 1)
-    return F.pad(flat, (0, 0, 0, round_up(len(flat)) - len(flat))) if serves(states) else flat
+    missing = round_up(len(flat), flat.dtype) - len(flat)
+    return F.pad(flat, (0, 0, 0, missing)) if missing and serves(states) else flat
 
 
 def states(rows: Tensor, shape: Sequence[int]) -> Tensor:
@@ -128,7 +134,7 @@ class _Attend(torch.autograd.Function):
         ctx.shape = count, heads
         merged = torch.bmm(weights, values).view(count, heads, length, width).transpose(1, 2)
         real = count * length
-        context = merged.new_empty(round_up(real), heads * width)
+        context = merged.new_empty(round_up(real, merged.dtype), heads * width)
         context[:real].view(merged.shape).copy_(merged)
         context[real:].zero_()
         return context

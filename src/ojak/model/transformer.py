@@ -268,4 +268,4 @@ class Transformer(Seq2Seq):
 
     def _masks(self, tokens: Tensor) -> Masks:
         widest = max(self.config.width, self.config.feed_forward)
-        return Masks(self.config.dropout if self.training else 0.0, fused.round_up(tokens.numel()) * widest)
+        return Masks(self.config.dropout if self.training else 0.0, fused.round_up(tokens.numel(), self.dtype) * widest)

@@ -19,7 +19,7 @@ from ojak.model.fused import linear, weight_gradient
 CHUNK, CHUNK_OF_GPU = 2**23, 2**27
 """logits held at a time: few enough for the caches of a processor, enough to fill a GPU"""
 
-STEP = 128
+STEP = 64
 """Products are of a multiple of so many tokens: oneDNN prepares itself anew for every other shape that it meets."""
 
 
