@@ -94,7 +94,9 @@ def goals(result: Result) -> list[str]:
                 found = rate[ours] / max(peers[name] for name in fit)
                 lines.append(f"- {kind}, {told}: **{found:.2f}** times as fast, of {times:g}")
     exact = max(speed for name, speed in rate.items() if name.endswith("tuned") and "bf16" not in name)
-    lines.append(f"- transformer, fp32, the fastest tuned: **{rate['transformer/ojak fp32'] / exact:.2f}** times, of 1.3")
+    lines.append(
+        f"- transformer, fp32, the fastest tuned: **{rate['transformer/ojak fp32'] / exact:.2f}** times, of 1.3"
+    )
     share = rate["transformer/ojak bf16"] * result["megaflops"] / 1e3 / result["ceilings"]["bf16"]
     return [*lines, f"- transformer, of the ceiling of bf16: **{100 * share:.0f} %**, of 55 %"]
 
