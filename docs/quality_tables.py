@@ -157,14 +157,16 @@ def korean_best() -> list[str]:
         + ", ".join(f"{name} in {its.get('precision', 'fp32')}" for name, its in found.items() if name[:2] == "hf")
         + ". Updates en-ko and ko-en: "
         + "; ".join(
-            f"{system} {' and '.join(updates.get(f'{system}-{one}', MISSING) for one in directions)}"
+            f"{system} " + " and ".join(updates[f"{system}-{one}"] for one in directions)
+            if all(f"{system}-{one}" in updates for one in directions)
+            else f"{system} is {MISSING}"
             for pair in best_benchmark.PEERS.items()
             for system in reversed(pair)
         )
         + ".",
         "",
         "Six of ten pairs are of docs, and passes are few. On `enko_talk`, a model that learns an hour from it alone",
-        "[does better](#small-data) than `ojak` does.",
+        "[does better](#small-data) than `ojak` and `longer` do.",
         "",
     ]
     rows, parts = [], []
