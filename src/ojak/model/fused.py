@@ -23,7 +23,10 @@ from ojak.model.dropout import Masks
 # Not in every build of torch, and not promised to stay.
 _POINTWISE = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
-ROUNDED = frozenset({torch.bfloat16} if torch.cpu._is_amx_tile_supported() else ())
+# Not in every build of torch that serves to translate.
+_AMX = getattr(torch.cpu, "_is_amx_tile_supported", bool)()
+
+ROUNDED = frozenset({torch.bfloat16} if _AMX else ())
 """The types of states that are worth the rows that are added: where products are slower, these would cost more than the
 programs."""
 
