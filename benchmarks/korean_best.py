@@ -75,7 +75,10 @@ def of_hf(system: str, direction: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def main(names: list[str]) -> None:
-    for name in names or [f"{system}-{direction}" for direction in DIRECTIONS for system in SYSTEMS]:
+    every = [f"{system}-{direction}" for direction in DIRECTIONS for system in SYSTEMS]
+    if unknown := set(names) - set(every):
+        sys.exit(f"no such system: {', '.join(sorted(unknown))}; there are {', '.join(every)}")
+    for name in names or every:
         system, direction = name[:-6], name[-5:]
         if recipe := RECIPES.get(system):
             tests = measured(trained(recipe, LEARNT, direction, RUNS / name), TESTS, direction)

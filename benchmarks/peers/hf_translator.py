@@ -1,8 +1,8 @@
 """Hugging Face's MarianMTModel as a user of the library would make a translator of it: a SentencePiece vocabulary, a
 plain loop for so many minutes, `generate`.
 
-python hf_translator.py TRAIN DEV FOLDER --minutes 60 [--width 128] [--heads 4] [--inner 512] [--layers 4 4]
-    [--dropout 0.1] [--threads 1] [--seed 1] [--test FILE …]
+python hf_translator.py TRAIN DEV FOLDER --minutes 60 --width 128 --heads 4 --inner 512 --layers 4 4 --dropout 0.1
+    [--threads 1] [--seed 1] [--test FILE …]
 
 Files are of pairs, tab-separated. Minutes are those of the loop's own thread, so other work on the machine takes none
 of them. Before they begin, each precision is tried for some updates, and the quickest one taken: fp32, fp32 with
@@ -92,11 +92,10 @@ def main() -> None:
     options.add_argument("dev", type=Path)
     options.add_argument("folder", type=Path)
     options.add_argument("--minutes", type=float, required=True)
-    options.add_argument("--width", type=int, default=128)
-    options.add_argument("--heads", type=int, default=4)
-    options.add_argument("--inner", type=int, default=512)
-    options.add_argument("--layers", type=int, nargs=2, default=[4, 4])
-    options.add_argument("--dropout", type=float, default=0.1)
+    for size in ("--width", "--heads", "--inner"):
+        options.add_argument(size, type=int, required=True)
+    options.add_argument("--layers", type=int, nargs=2, required=True)
+    options.add_argument("--dropout", type=float, required=True)
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--test", type=Path, nargs="*", default=[])

@@ -23,7 +23,7 @@ from ojak.model.dropout import Masks
 # Not in every build of torch, and not promised to stay.
 _POINTWISE = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
-# Not in every build of torch that serves to translate.
+# Not in every torch that serves to translate.
 _AMX = getattr(torch.cpu, "_is_amx_tile_supported", bool)()
 
 ROUNDED = frozenset({torch.bfloat16} if _AMX else ())
@@ -127,7 +127,7 @@ class _Attend(torch.autograd.Function):
         count, heads, length, width = query.shape
         padded = bias.shape[-1]
         ctx.real = keys.shape[2]
-        query, keys, values = _rows(query, length), _rows(keys, padded), _rows(values, padded)
+        query, keys, values = _batched(query, length), _batched(keys, padded), _batched(values, padded)
         scale = width**-0.5
         scores = torch.bmm(query, keys.transpose(1, 2)).view(count, heads, length, padded)
         exact = torch.add(bias, scores, alpha=scale).softmax(-1).view(-1, length, padded)
@@ -148,7 +148,7 @@ class _Attend(torch.autograd.Function):
         count, heads = ctx.shape
         _, length, width = query.shape
         gradient = gradients[0][: count * length].view(count, length, heads, width)
-        gradient = _rows(gradient.transpose(1, 2), length)
+        gradient = _batched(gradient.transpose(1, 2), length)
         of_weights = torch.bmm(gradient, values.transpose(1, 2))
         exact = weights.float() if weights.dtype == torch.bfloat16 else weights
         of_scores = torch._softmax_backward_data(of_weights.to(exact.dtype), exact, -1, exact.dtype)
@@ -204,7 +204,7 @@ def rotate(heads: Tensor, sine: Tensor, cosine: Tensor) -> Tensor:
     return cast(Tensor, _Rotate.apply(heads, sine, cosine))  # type: ignore[no-untyped-call]
 
 
-def _rows(heads: Tensor, length: int) -> Tensor:
+def _batched(heads: Tensor, length: int) -> Tensor:
     """(N,H,S,d) as (N·H,length,d), with zeros after the S."""
     rows, count, short, width = heads.shape
     if short == length:
